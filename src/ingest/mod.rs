@@ -1,0 +1,1 @@
+//! Log → table, exactly once, by event time.

@@ -1,0 +1,1 @@
+//! Parquet schema ⇄ Arrow schema.

@@ -1,0 +1,1 @@
+//! Page compression: one file a codec, behind one `Compression`.

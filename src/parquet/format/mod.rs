@@ -1,0 +1,18 @@
+//! The bytes of the metadata: thrift compact protocol, footer, schema, page headers, page index.
+//!
+//! Encode and decode come from one table per struct; nothing here reads a file.
+
+pub mod footer;
+pub mod index;
+pub mod metadata;
+pub mod page;
+pub mod schema;
+pub(crate) mod thrift;
+
+pub use index::{BoundaryOrder, ColumnIndex, OffsetIndex, PageLocation};
+pub use metadata::{
+    Codec, ColumnChunk, ColumnMetaData, ColumnOrder, Encoding, FileMetaData, KeyValue, PageEncodingStats, PageType,
+    RowGroup, SizeStatistics, SortingColumn, Statistics,
+};
+pub use page::{DataPageHeader, DataPageHeaderV2, DictionaryPageHeader, PageHeader};
+pub use schema::{ConvertedType, Empty, LogicalType, Repetition, SchemaElement, TimeUnit, Type};

@@ -1,0 +1,8 @@
+//! Parquet, from scratch: [`FileWriter`] and [`FileReader`] over Arrow record batches.
+
+pub mod arrow;
+pub mod compress;
+pub mod encoding;
+pub mod format;
+pub mod read;
+pub mod write;

@@ -1,0 +1,1 @@
+//! Footer → prune → column chunk → page → batches.

@@ -1,0 +1,1 @@
+//! Batches → row group → column chunk → page → bytes.

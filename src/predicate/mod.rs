@@ -1,0 +1,1 @@
+//! Expressions over columns, evaluated over Arrow rows and over bounds.

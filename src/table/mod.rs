@@ -1,0 +1,1 @@
+//! The table: a Delta Lake transaction log and what it means.
