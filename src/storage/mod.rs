@@ -50,7 +50,9 @@ pub enum Published {
 /// One file of [`Storage::list`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Relative to the storage's folder.
     pub path: String,
+    /// Its length.
     pub bytes: u64,
     /// Milliseconds since 1970 of its last change.
     pub modified_ms: i64,

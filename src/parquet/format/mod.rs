@@ -2,6 +2,11 @@
 //!
 //! Encode and decode come from one table per struct; nothing here reads a file.
 
+#![allow(
+    missing_docs,
+    reason = "the names are parquet.thrift's, which documents them; here stands what it does not say"
+)]
+
 pub mod footer;
 pub mod index;
 pub mod metadata;

@@ -1,0 +1,171 @@
+//! Bit packing: values of a fixed width of 0 to 32 bits, the least significant bit first.
+//!
+//! Spec: Encodings.md, "Run Length Encoding / Bit-Packing Hybrid (RLE = 3)", `bit-packed-run`.
+//!
+//! ```text
+//! values 0 1 2 3 4 5 6 7 of width 3:
+//! bit    76543210  76543210  76543210
+//! value  22111000  54443332  77766655
+//! byte      0         1         2
+//! ```
+//!
+//! Work is done on blocks of 32 values, which fill whole 32-bit words at every width; the width is a
+//! constant inside the kernel, so that the compiler unrolls it into shifts without a branch.
+
+/// Values in a block.
+pub const BLOCK: usize = 32;
+
+/// Bytes that `count` values of `width` bits take.
+#[inline]
+pub fn packed_bytes(count: usize, width: u32) -> usize {
+    (count as u64 * u64::from(width)).div_ceil(8) as usize
+}
+
+/// Appends `values`, each of at most `width` bits, padding the last byte with zero bits.
+pub fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    debug_assert!(width <= 32 && values.iter().all(|&v| u64::from(v) < 1 << width));
+    if width == 0 {
+        return;
+    }
+    out.reserve(packed_bytes(values.len(), width) + 8);
+    let mut word = 0u64;
+    let mut bits = 0;
+    for &value in values {
+        word |= u64::from(value) << bits;
+        bits += width;
+        if bits >= 32 {
+            out.extend_from_slice(&(word as u32).to_le_bytes());
+            word >>= 32;
+            bits -= 32;
+        }
+    }
+    let tail = word.to_le_bytes();
+    out.extend(tail.iter().take(bits.div_ceil(8) as usize));
+}
+
+/// Unpacks values `skip..skip + out.len()` of `packed`; values beyond its end come out as 0.
+///
+/// The caller has checked that the bytes are there; missing ones are no panic.
+pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) {
+    if width == 0 {
+        out.fill(0);
+        return;
+    }
+    // To the block that holds the first value wanted; blocks begin on whole bytes.
+    let block_bytes = BLOCK / 8 * width as usize;
+    let (blocks_before, inside) = (skip / BLOCK, skip % BLOCK);
+    let mut packed = packed.get(blocks_before.saturating_mul(block_bytes)..).unwrap_or_default();
+    let mut out = out;
+    let mut block = [0u32; BLOCK];
+    if inside > 0 {
+        packed = unpack_block(packed, width, &mut block);
+        let n = out.len().min(BLOCK - inside);
+        let (head, rest) = out.split_at_mut(n);
+        for (to, from) in head.iter_mut().zip(block.iter().skip(inside)) {
+            *to = *from;
+        }
+        out = rest;
+    }
+    let (whole, rest) = out.as_chunks_mut::<BLOCK>();
+    for block in whole {
+        packed = unpack_block(packed, width, block);
+    }
+    if !rest.is_empty() {
+        unpack_block(packed, width, &mut block);
+        for (to, from) in rest.iter_mut().zip(&block) {
+            *to = *from;
+        }
+    }
+}
+
+/// Unpacks one block from the start of `packed`; what is left of it.
+#[inline]
+fn unpack_block<'a>(packed: &'a [u8], width: u32, block: &mut [u32; BLOCK]) -> &'a [u8] {
+    let block_bytes = BLOCK / 8 * width as usize;
+    if let Some((head, rest)) = packed.split_at_checked(block_bytes) {
+        unpack_whole(head, width, block);
+        return rest;
+    }
+    // The last block of a page is cut short: pad it.
+    let mut padded = [0u8; 4 * BLOCK];
+    for (to, from) in padded.iter_mut().zip(packed) {
+        *to = *from;
+    }
+    unpack_whole(padded.get(..block_bytes).unwrap_or_default(), width, block);
+    &[]
+}
+
+macro_rules! by_width {
+    ($width:expr, $input:expr, $out:expr, $($w:literal)*) => {
+        match $width {
+            $($w => kernel::<$w>($input, $out),)*
+            _ => $out.fill(0),
+        }
+    };
+}
+
+fn unpack_whole(input: &[u8], width: u32, out: &mut [u32; BLOCK]) {
+    by_width!(width, input, out,
+        1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+}
+
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "indices are constants below W and BLOCK once unrolled")]
+#[expect(clippy::needless_range_loop, reason = "the index is what shifts are made of; it unrolls")]
+fn kernel<const W: usize>(input: &[u8], out: &mut [u32; BLOCK]) {
+    let mut words = [0u32; W];
+    for (word, bytes) in words.iter_mut().zip(input.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    let mask = if W == 32 { u32::MAX } else { (1u32 << W) - 1 };
+    for i in 0..BLOCK {
+        let bit = i * W;
+        let (at, shift) = (bit / 32, bit % 32);
+        let mut value = words[at] >> shift;
+        if shift + W > 32 {
+            value |= words[at + 1] << (32 - shift);
+        }
+        out[i] = value & mask;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specifications_own_example() {
+        // Encodings.md: 0..=7 at width 3 are 88 C6 FA.
+        let mut out = Vec::new();
+        pack(&[0, 1, 2, 3, 4, 5, 6, 7], 3, &mut out);
+        assert_eq!(out, [0x88, 0xC6, 0xFA]);
+        let mut back = [0; 8];
+        unpack(&out, 3, 0, &mut back);
+        assert_eq!(back, [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn every_width_and_start_round_trips() {
+        for width in 0..=32u32 {
+            let mask = ((1u64 << width) - 1) as u32;
+            let values: Vec<u32> = (0..150u32).map(|i| i.wrapping_mul(2_654_435_761) & mask).collect();
+            let mut packed = Vec::new();
+            pack(&values, width, &mut packed);
+            assert_eq!(packed.len(), packed_bytes(values.len(), width));
+            for skip in [0, 1, 7, 31, 32, 33, 64, 149, 150] {
+                let mut back = vec![9; values.len() - skip];
+                unpack(&packed, width, skip, &mut back);
+                assert_eq!(back, values[skip..], "width {width}, from {skip}");
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_there_are_no_panic() {
+        let mut out = [7; 70];
+        unpack(&[0xff; 3], 5, 40, &mut out);
+        assert_eq!(out, [0; 70]);
+        unpack(&[], 32, usize::MAX / 64, &mut out);
+        assert_eq!(out, [0; 70]);
+    }
+}

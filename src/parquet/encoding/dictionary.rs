@@ -1,0 +1,135 @@
+//! RLE_DICTIONARY (and its old name PLAIN_DICTIONARY): indices into the dictionary page's values.
+//!
+//! Spec: Encodings.md, "Dictionary Encoding (PLAIN_DICTIONARY = 2 and RLE_DICTIONARY = 8)".
+//!
+//! ```text
+//! width (1 byte) | indices in the RLE / bit-packing hybrid
+//! ```
+
+use super::bit_pack;
+use super::rle::{self, Run, width_of};
+use crate::error::{Error, Result};
+
+/// Indices that are unpacked at a time: they stay in the nearest cache.
+const CHUNK: usize = 1024;
+
+/// The data page's values for `indices` into a dictionary of `dictionary_len` values.
+pub fn encode(indices: &[u32], dictionary_len: usize) -> Vec<u8> {
+    let width = width_of(u32::try_from(dictionary_len.saturating_sub(1)).unwrap_or(u32::MAX));
+    let mut encoder = rle::Encoder::new(width);
+    encoder.extend(indices);
+    let mut out = vec![width as u8];
+    out.extend(encoder.finish());
+    out
+}
+
+/// Decodes the indices of one data page.
+#[derive(Debug, Clone)]
+pub struct Decoder<'a> {
+    indices: rle::Decoder<'a>,
+}
+
+impl<'a> Decoder<'a> {
+    /// From a page's values. A page without values may be without the width, too.
+    pub fn new(bytes: &'a [u8]) -> Result<Decoder<'a>> {
+        let (&width, rest) = bytes.split_first().unwrap_or((&0, &[]));
+        Ok(Decoder { indices: rle::Decoder::new(rest, u32::from(width))? })
+    }
+
+    /// Appends `count` values of `dictionary`, by index; an index beyond it is corrupt.
+    pub fn gather<T: Copy + Default>(&mut self, dictionary: &[T], count: usize, out: &mut Vec<T>) -> Result<()> {
+        let mut chunk = [0u32; CHUNK];
+        let mut left = count;
+        out.reserve(count);
+        while left > 0 {
+            match self.next_run(left)? {
+                Run::Repeated { value, count } => {
+                    let value = *dictionary.get(value as usize).ok_or_else(|| beyond(value, dictionary.len()))?;
+                    out.extend(std::iter::repeat_n(value, count));
+                    left -= count;
+                }
+                Run::Packed { bytes, mut skip, count } => {
+                    let mut packed = count;
+                    while packed > 0 {
+                        let n = packed.min(CHUNK);
+                        let indices = chunk.get_mut(..n).unwrap_or_default();
+                        bit_pack::unpack(bytes, self.indices.width(), skip, indices);
+                        // One check for the chunk instead of a branch for each value.
+                        let max = indices.iter().copied().max().unwrap_or(0);
+                        if max as usize >= dictionary.len() {
+                            return Err(beyond(max, dictionary.len()));
+                        }
+                        out.extend(indices.iter().map(|&i| dictionary.get(i as usize).copied().unwrap_or_default()));
+                        skip += n;
+                        packed -= n;
+                    }
+                    left -= count;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends `count` indices, each below `dictionary_len`.
+    pub fn read(&mut self, dictionary_len: usize, count: usize, out: &mut Vec<u32>) -> Result<()> {
+        let start = out.len();
+        out.resize(start + count, 0);
+        let indices = out.get_mut(start..).unwrap_or_default();
+        self.indices.read(indices)?;
+        match indices.iter().copied().max() {
+            Some(max) if max as usize >= dictionary_len => Err(beyond(max, dictionary_len)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes over `n` values.
+    pub fn skip(&mut self, n: usize) -> Result<()> {
+        self.indices.skip(n)
+    }
+
+    fn next_run(&mut self, max: usize) -> Result<Run<'a>> {
+        self.indices.run(max)?.ok_or_else(|| Error::corrupt(format!("the indices end, {max} are missing")))
+    }
+}
+
+#[cold]
+fn beyond(index: u32, len: usize) -> Error {
+    Error::corrupt(format!("index {index} into a dictionary of {len} values"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_round_trip_through_runs_and_groups() {
+        let dictionary: Vec<i64> = (0..300).map(|i| i * i).collect();
+        let mut indices: Vec<u32> = (0..3000).map(|i| i * 7 % 300).collect();
+        indices.extend([299; 50]);
+        indices.extend([0, 1, 2]);
+        let bytes = encode(&indices, dictionary.len());
+        assert_eq!(bytes[0], 9);
+        let want: Vec<i64> = indices.iter().map(|&i| dictionary[i as usize]).collect();
+        let mut got = Vec::new();
+        Decoder::new(&bytes).expect("width").gather(&dictionary, indices.len(), &mut got).expect("gathers");
+        assert_eq!(got, want);
+
+        let mut d = Decoder::new(&bytes).expect("width");
+        d.skip(1001).expect("skips");
+        let mut back = Vec::new();
+        d.read(dictionary.len(), indices.len() - 1001, &mut back).expect("reads");
+        assert_eq!(back, indices[1001..]);
+    }
+
+    #[test]
+    fn an_index_beyond_the_dictionary_is_named() {
+        let bytes = encode(&[0, 1, 2, 3, 4, 5, 6, 7, 5], 8);
+        let e = Decoder::new(&bytes).expect("width").gather(&[0u8; 5], 9, &mut Vec::new()).expect_err("beyond");
+        assert_eq!(e.to_string(), "index 7 into a dictionary of 5 values");
+        let bytes = encode(&[3; 20], 8);
+        assert!(Decoder::new(&bytes).expect("width").gather(&[0u8; 3], 20, &mut Vec::new()).is_err());
+        assert!(Decoder::new(&bytes).expect("width").read(3, 20, &mut Vec::new()).is_err());
+        assert!(Decoder::new(&[]).expect("empty").gather(&[0u8; 3], 1, &mut Vec::new()).is_err());
+        assert!(Decoder::new(&[33]).is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! PLAIN: values back to back, little-endian.
+//!
+//! Spec: Encodings.md, "Plain (PLAIN = 0)".
+//!
+//! ```text
+//! BOOLEAN              bit-packed, least significant bit first
+//! INT32, FLOAT         4 bytes          INT64, DOUBLE   8 bytes          INT96   12 bytes
+//! BYTE_ARRAY           length (4 bytes, little-endian), then the bytes
+//! FIXED_LEN_BYTE_ARRAY the bytes
+//! ```
+
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+
+/// A number of fixed width with a little-endian form.
+pub trait Fixed: Copy + Default + Send + Sync + 'static {
+    /// Bytes of a value.
+    const BYTES: usize;
+    /// Appends the values in PLAIN.
+    fn encode(values: &[Self], out: &mut Vec<u8>);
+    /// Appends `count` values from the start of `bytes`, which the caller has found long enough.
+    fn decode(bytes: &[u8], count: usize, out: &mut Vec<Self>);
+}
+
+macro_rules! fixed {
+    ($($t:ty),*) => {$(
+        impl Fixed for $t {
+            const BYTES: usize = size_of::<$t>();
+            #[inline]
+            fn encode(values: &[$t], out: &mut Vec<u8>) {
+                out.reserve(size_of_val(values));
+                out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            }
+            #[inline]
+            fn decode(bytes: &[u8], count: usize, out: &mut Vec<$t>) {
+                let (values, _) = bytes.as_chunks::<{ size_of::<$t>() }>();
+                out.extend(values.iter().take(count).map(|v| <$t>::from_le_bytes(*v)));
+            }
+        }
+    )*};
+}
+fixed!(i32, i64, u32, u64, f32, f64, i128);
+
+/// Appends `count` values from `bytes`; too few bytes are corrupt. The rest of `bytes`.
+pub fn decode_fixed<'a, T: Fixed>(bytes: &'a [u8], count: usize, out: &mut Vec<T>) -> Result<&'a [u8]> {
+    let (values, rest) = split(bytes, count, T::BYTES)?;
+    T::decode(values, count, out);
+    Ok(rest)
+}
+
+/// The bytes of `count` values of `width` bytes each, and what follows them.
+pub fn split(bytes: &[u8], count: usize, width: usize) -> Result<(&[u8], &[u8])> {
+    count.checked_mul(width).and_then(|n| bytes.split_at_checked(n)).ok_or_else(|| {
+        Error::corrupt(format!("{count} values of {width} bytes wanted, {} bytes are left", bytes.len()))
+    })
+}
+
+/// Appends byte strings, each behind its length.
+///
+/// A string beyond 4 GiB is the caller's to refuse.
+pub fn encode_byte_array(value: &[u8], out: &mut Vec<u8>) {
+    debug_assert!(u32::try_from(value.len()).is_ok());
+    out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    out.extend_from_slice(value);
+}
+
+/// Reads byte strings one after another.
+#[derive(Debug, Clone)]
+pub struct ByteArrays<'a> {
+    cursor: Cursor<'a>,
+}
+
+impl<'a> ByteArrays<'a> {
+    /// From the start of a page's values.
+    pub fn new(bytes: &'a [u8]) -> ByteArrays<'a> {
+        ByteArrays { cursor: Cursor::new(bytes) }
+    }
+
+    /// The next string; corrupt when its length reaches past the page.
+    #[inline]
+    pub fn read(&mut self) -> Result<&'a [u8]> {
+        let n = self.cursor.u32_le()?;
+        self.cursor.take(n as usize)
+    }
+
+    /// Passes over `n` strings.
+    pub fn skip(&mut self, n: usize) -> Result<()> {
+        for _ in 0..n {
+            self.read()?;
+        }
+        Ok(())
+    }
+
+    /// Where the next string's length stands, counted from the start.
+    pub fn position(&self) -> usize {
+        self.cursor.position()
+    }
+
+    /// Bytes that are left.
+    pub fn remaining(&self) -> usize {
+        self.cursor.remaining()
+    }
+}
+
+/// Appends booleans, eight to a byte.
+pub fn encode_booleans(values: impl IntoIterator<Item = bool>, out: &mut Vec<u8>) {
+    let mut byte = 0;
+    let mut bits = 0;
+    for value in values {
+        byte |= u8::from(value) << bits;
+        bits += 1;
+        if bits == 8 {
+            out.push(byte);
+            (byte, bits) = (0, 0);
+        }
+    }
+    if bits > 0 {
+        out.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_round_trip() {
+        let mut out = Vec::new();
+        i32::encode(&[1, -2, i32::MAX], &mut out);
+        assert_eq!(out, [1, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);
+        let mut back = vec![9i32];
+        assert!(decode_fixed(&out, 3, &mut back).expect("decodes").is_empty());
+        assert_eq!(back, [9, 1, -2, i32::MAX]);
+        assert_eq!(decode_fixed::<i64>(&out, 1, &mut Vec::new()).expect("decodes").len(), 4);
+    }
+
+    #[test]
+    fn too_few_bytes_are_an_error() {
+        let e = decode_fixed::<f64>(&[0; 15], 2, &mut Vec::new()).expect_err("one byte is missing");
+        assert_eq!(e.to_string(), "2 values of 8 bytes wanted, 15 bytes are left");
+        assert!(split(&[0; 8], usize::MAX, 8).is_err());
+    }
+
+    #[test]
+    fn byte_arrays_round_trip_and_end_at_the_page() {
+        let mut out = Vec::new();
+        encode_byte_array(b"", &mut out);
+        encode_byte_array(b"abc", &mut out);
+        let mut values = ByteArrays::new(&out);
+        assert_eq!(values.read().expect("first"), b"");
+        assert_eq!(values.read().expect("second"), b"abc");
+        assert!(values.read().is_err());
+        assert!(ByteArrays::new(&[0xff, 0xff, 0xff, 0xff, 1]).read().is_err());
+    }
+
+    #[test]
+    fn booleans_fill_bytes_from_the_lowest_bit() {
+        let mut out = Vec::new();
+        encode_booleans([true, false, true, false, false, false, false, false, true], &mut out);
+        assert_eq!(out, [0b101, 1]);
+    }
+}

@@ -1,0 +1,373 @@
+//! RLE / bit-packing hybrid: runs of one value, or of bit-packed groups of eight.
+//!
+//! Spec: Encodings.md, "Run Length Encoding / Bit-Packing Hybrid (RLE = 3)".
+//!
+//! ```text
+//! run        = rle-run | bit-packed-run
+//! rle-run    = varint(count << 1)        value in ceil(width / 8) bytes, little-endian
+//! bit-packed = varint(groups << 1 | 1)   groups × width bytes
+//! ```
+//!
+//! Definition levels, dictionary indices and booleans stand in it. The width is not in the data, and neither
+//! is the number of values: the last group may hold up to seven values too many.
+
+use super::bit_pack;
+use crate::cursor::{Cursor, put_varint};
+use crate::error::Result;
+
+/// Values of one bit-packed group.
+const GROUP: usize = 8;
+
+/// Encodes values of one width.
+///
+/// Values wait in `pending` until they are eight, then either join a repeated run or are packed.
+#[derive(Debug)]
+pub struct Encoder {
+    width: u32,
+    out: Vec<u8>,
+    /// The value that repeats at the end, and how often; its first values may still be in `pending`.
+    repeated: u32,
+    repeats: u64,
+    pending: [u32; GROUP],
+    pending_len: usize,
+    /// Bit-packed values that have no header yet; always whole groups.
+    packed: Vec<u32>,
+}
+
+/// Groups per bit-packed run, so that its header stays one byte.
+const GROUPS_MAX: usize = 63;
+
+impl Encoder {
+    /// For values of `width` bits, 0 to 32.
+    pub fn new(width: u32) -> Encoder {
+        debug_assert!(width <= 32);
+        Encoder {
+            width,
+            out: Vec::new(),
+            repeated: 0,
+            repeats: 0,
+            pending: [0; GROUP],
+            pending_len: 0,
+            packed: Vec::new(),
+        }
+    }
+
+    /// Appends one value.
+    #[inline]
+    pub fn push(&mut self, value: u32) {
+        if value == self.repeated && self.repeats > 0 {
+            self.repeats += 1;
+            if self.repeats > GROUP as u64 {
+                // In the run already; nothing to keep.
+                return;
+            }
+            if self.repeats == GROUP as u64 && self.pending_len == GROUP - 1 {
+                // The whole group is one value: a run, with what was packed before it closed.
+                self.flush_packed();
+                self.pending_len = 0;
+                return;
+            }
+        } else {
+            if self.repeats >= GROUP as u64 && self.pending_len == 0 {
+                self.flush_run();
+            }
+            self.repeated = value;
+            self.repeats = 1;
+        }
+        if let Some(slot) = self.pending.get_mut(self.pending_len) {
+            *slot = value;
+        }
+        self.pending_len += 1;
+        if self.pending_len == GROUP {
+            self.pack_pending();
+        }
+    }
+
+    /// Appends `count` times the same value.
+    pub fn push_run(&mut self, value: u32, count: usize) {
+        let mut left = count;
+        // Value by value until a run has begun; then only its length grows.
+        while left > 0 && !(self.in_run() && self.repeated == value) {
+            self.push(value);
+            left -= 1;
+        }
+        self.repeats += left as u64;
+    }
+
+    /// Appends all of `values`.
+    pub fn extend(&mut self, values: &[u32]) {
+        for &value in values {
+            self.push(value);
+        }
+    }
+
+    /// Bytes so far, about: what is buffered is counted as packed.
+    pub fn bytes(&self) -> usize {
+        self.out.len() + bit_pack::packed_bytes(self.packed.len() + self.pending_len, self.width) + 8
+    }
+
+    /// The encoded bytes; the encoder is empty again.
+    pub fn finish(&mut self) -> Vec<u8> {
+        if self.in_run() {
+            self.flush_run();
+        } else if self.pending_len > 0 {
+            // A tail of one value takes fewer bytes as a run.
+            if self.packed.is_empty() && self.repeats as usize == self.pending_len {
+                self.flush_run();
+            } else {
+                for slot in self.pending.iter_mut().skip(self.pending_len) {
+                    *slot = 0;
+                }
+                self.pack_pending();
+            }
+        }
+        self.flush_packed();
+        self.repeats = 0;
+        self.pending_len = 0;
+        std::mem::take(&mut self.out)
+    }
+
+    fn in_run(&self) -> bool {
+        self.repeats >= GROUP as u64 && self.pending_len == 0
+    }
+
+    fn flush_run(&mut self) {
+        put_varint(&mut self.out, self.repeats << 1);
+        let value = self.repeated.to_le_bytes();
+        self.out.extend(value.iter().take(self.width.div_ceil(8) as usize));
+        self.repeats = 0;
+        self.pending_len = 0;
+    }
+
+    fn pack_pending(&mut self) {
+        self.packed.extend_from_slice(&self.pending);
+        self.pending_len = 0;
+        // What was packed cannot be part of a run any more.
+        self.repeats = 0;
+        if self.packed.len() == GROUPS_MAX * GROUP {
+            self.flush_packed();
+        }
+    }
+
+    fn flush_packed(&mut self) {
+        if self.packed.is_empty() {
+            return;
+        }
+        put_varint(&mut self.out, (self.packed.len() / GROUP) as u64 * 2 + 1);
+        bit_pack::pack(&self.packed, self.width, &mut self.out);
+        self.packed.clear();
+    }
+}
+
+/// A stretch of values, as [`Decoder::run`] gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run<'a> {
+    /// `count` times `value`.
+    Repeated {
+        /// The value.
+        value: u32,
+        /// How often it stands.
+        count: usize,
+    },
+    /// `count` values in `bytes`, after `skip` that were given before.
+    Packed {
+        /// The run's bytes, from its first value.
+        bytes: &'a [u8],
+        /// Values to pass over.
+        skip: usize,
+        /// Values after those.
+        count: usize,
+    },
+}
+
+/// Decodes values of one width, a run at a time.
+#[derive(Debug, Clone)]
+pub struct Decoder<'a> {
+    cursor: Cursor<'a>,
+    width: u32,
+    run: Run<'a>,
+}
+
+impl<'a> Decoder<'a> {
+    /// For `bytes` of values of `width` bits; wider than 32 is corrupt.
+    pub fn new(bytes: &'a [u8], width: u32) -> Result<Decoder<'a>> {
+        let cursor = Cursor::new(bytes);
+        if width > 32 {
+            return Err(cursor.corrupt(format!("a bit width of {width}; 32 is the widest")));
+        }
+        Ok(Decoder { cursor, width, run: Run::Repeated { value: 0, count: 0 } })
+    }
+
+    /// The bits of a value.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// The next run, cut to `max` values; none at the end of the bytes.
+    ///
+    /// Every run consumes a byte at least or gives a value at least, so a loop over it ends.
+    #[inline]
+    pub fn run(&mut self, max: usize) -> Result<Option<Run<'a>>> {
+        if max == 0 {
+            return Ok(None);
+        }
+        loop {
+            match &mut self.run {
+                Run::Repeated { count: 0, .. } | Run::Packed { count: 0, .. } => {}
+                Run::Repeated { value, count } => {
+                    let n = max.min(*count);
+                    *count -= n;
+                    return Ok(Some(Run::Repeated { value: *value, count: n }));
+                }
+                Run::Packed { bytes, skip, count } => {
+                    let n = max.min(*count);
+                    let run = Run::Packed { bytes, skip: *skip, count: n };
+                    *skip += n;
+                    *count -= n;
+                    return Ok(Some(run));
+                }
+            }
+            if self.cursor.is_empty() {
+                return Ok(None);
+            }
+            self.run = self.header()?;
+        }
+    }
+
+    fn header(&mut self) -> Result<Run<'a>> {
+        let header = self.cursor.varint()?;
+        let too_long = |c: &Cursor<'a>| c.corrupt(format!("a run of {} values", header >> 1));
+        let n = usize::try_from(header >> 1).map_err(|_| too_long(&self.cursor))?;
+        if header & 1 == 0 {
+            let mut value = [0u8; 4];
+            let bytes = self.cursor.take(self.width.div_ceil(8) as usize)?;
+            for (to, from) in value.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            return Ok(Run::Repeated { value: u32::from_le_bytes(value), count: n });
+        }
+        let count = n.checked_mul(GROUP).ok_or_else(|| too_long(&self.cursor))?;
+        let wanted = n.checked_mul(self.width as usize).ok_or_else(|| too_long(&self.cursor))?;
+        // Some writers cut the last group after its last value.
+        let bytes = self.cursor.take(wanted.min(self.cursor.remaining()))?;
+        let count = match self.width {
+            0 => count,
+            width => count.min((bytes.len() as u64 * 8 / u64::from(width)) as usize),
+        };
+        Ok(Run::Packed { bytes, skip: 0, count })
+    }
+
+    /// Fills `out`; fewer values than wanted are corrupt.
+    pub fn read(&mut self, out: &mut [u32]) -> Result<()> {
+        let mut rest = out;
+        while !rest.is_empty() {
+            let Some(run) = self.run(rest.len())? else {
+                return Err(self.cursor.corrupt(format!("the values end, {} are missing", rest.len())));
+            };
+            let (Run::Repeated { count, .. } | Run::Packed { count, .. }) = run;
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut(count);
+            match run {
+                Run::Repeated { value, .. } => head.fill(value),
+                Run::Packed { bytes, skip, .. } => bit_pack::unpack(bytes, self.width, skip, head),
+            }
+            rest = tail;
+        }
+        Ok(())
+    }
+
+    /// Passes over `n` values; fewer are corrupt.
+    pub fn skip(&mut self, n: usize) -> Result<()> {
+        let mut left = n;
+        while left > 0 {
+            match self.run(left)? {
+                Some(Run::Repeated { count, .. } | Run::Packed { count, .. }) => left -= count,
+                None => return Err(self.cursor.corrupt(format!("the values end, {left} are missing"))),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bits that hold every value up to `max`.
+pub fn width_of(max: u32) -> u32 {
+    32 - max.leading_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encode(values: &[u32], width: u32) -> Vec<u8> {
+        let mut e = Encoder::new(width);
+        e.extend(values);
+        e.finish()
+    }
+
+    fn decode(bytes: &[u8], width: u32, n: usize) -> Result<Vec<u32>> {
+        let mut out = vec![0; n];
+        Decoder::new(bytes, width)?.read(&mut out)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn a_run_and_a_group_are_laid_out_as_specified() {
+        assert_eq!(encode(&[4; 100], 3), [0xC8, 0x01, 4]);
+        assert_eq!(encode(&[0, 1, 2, 3, 4, 5, 6, 7], 3), [0x03, 0x88, 0xC6, 0xFA]);
+        assert_eq!(encode(&[300; 8], 9), [0x10, 0x2C, 0x01]);
+        assert_eq!(encode(&[], 5), []);
+        assert_eq!(encode(&[0; 9], 0), [0x12]);
+    }
+
+    #[test]
+    fn a_run_after_a_group_begins_at_the_group_border() {
+        let mut values = vec![1, 0, 1, 0, 1, 0, 1, 1];
+        values.extend([1; 20]);
+        values.push(0);
+        assert_eq!(decode(&encode(&values, 1), 1, values.len()).expect("decodes"), values);
+    }
+
+    #[test]
+    fn push_run_is_push_many_times() {
+        let mut a = Encoder::new(2);
+        let mut b = Encoder::new(2);
+        for (value, count) in [(1, 3), (2, 100), (2, 1), (0, 7), (3, 8), (3, 0), (1, 1)] {
+            a.push_run(value, count);
+            (0..count).for_each(|_| b.push(value));
+        }
+        assert_eq!(a.finish(), b.finish());
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(runs in prop::collection::vec((any::<u32>(), 1usize..40), 0..60), width in 0u32..=32, cut in 0usize..50) {
+            let mask = ((1u64 << width) - 1) as u32;
+            let values: Vec<u32> = runs.iter().flat_map(|&(v, n)| std::iter::repeat_n(v & mask, n)).collect();
+            let bytes = encode(&values, width);
+            prop_assert_eq!(&decode(&bytes, width, values.len()).expect("decodes"), &values);
+            // In two steps, with a skip first.
+            let cut = cut.min(values.len());
+            let mut d = Decoder::new(&bytes, width).expect("width");
+            d.skip(cut).expect("skips");
+            let mut out = vec![0; values.len() - cut];
+            d.read(&mut out).expect("reads");
+            prop_assert_eq!(&out, &values[cut..]);
+        }
+
+        #[test]
+        fn any_bytes_end_in_values_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), width in 0u32..=40, n in 0usize..5000) {
+            if let Ok(values) = decode(&bytes, width, n) {
+                prop_assert_eq!(values.len(), n);
+            }
+        }
+    }
+
+    #[test]
+    fn endless_empty_runs_end() {
+        // Runs of no values: each takes bytes, so the decoder comes to their end.
+        assert!(decode(&[0; 1000], 8, 1).is_err());
+        assert!(decode(&[1; 1000], 0, 1).is_err());
+        // A group of width 0 has values but no bytes.
+        assert_eq!(decode(&[3], 0, 8).expect("decodes"), [0; 8]);
+    }
+}
