@@ -129,6 +129,79 @@ fn kernel<const W: usize>(input: &[u8], out: &mut [u32; BLOCK]) {
     }
 }
 
+/// Unpacks a block of 32 values of up to 64 bits from the start of `packed`, padded with zero bits at its end;
+/// what is left of it. A width beyond 64 gives zeros.
+pub fn unpack_block_wide<'a>(packed: &'a [u8], width: u32, block: &mut [u64; BLOCK]) -> &'a [u8] {
+    if width <= 32 {
+        let mut narrow = [0u32; BLOCK];
+        let rest = unpack_block(packed, width, &mut narrow);
+        for (to, from) in block.iter_mut().zip(narrow) {
+            *to = u64::from(from);
+        }
+        return rest;
+    }
+    let block_bytes = BLOCK / 8 * width as usize;
+    if let Some((head, rest)) = packed.split_at_checked(block_bytes) {
+        unpack_whole_wide(head, width, block);
+        return rest;
+    }
+    let mut padded = [0u8; 8 * BLOCK];
+    for (to, from) in padded.iter_mut().zip(packed) {
+        *to = *from;
+    }
+    unpack_whole_wide(padded.get(..block_bytes).unwrap_or_default(), width, block);
+    &[]
+}
+
+fn unpack_whole_wide(input: &[u8], width: u32, out: &mut [u64; BLOCK]) {
+    macro_rules! by_width {
+        ($($w:literal)*) => {
+            match width {
+                $($w => kernel_wide::<$w>(input, out),)*
+                _ => out.fill(0),
+            }
+        };
+    }
+    by_width!(33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64);
+}
+
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "indices are constants below W and BLOCK once unrolled")]
+#[expect(clippy::needless_range_loop, reason = "the index is what shifts are made of; it unrolls")]
+fn kernel_wide<const W: usize>(input: &[u8], out: &mut [u64; BLOCK]) {
+    let mut words = [0u32; W];
+    for (word, bytes) in words.iter_mut().zip(input.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    let mask = if W == 64 { u64::MAX } else { (1u64 << W) - 1 };
+    for i in 0..BLOCK {
+        let bit = i * W;
+        let (at, shift) = (bit / 32, bit % 32);
+        // Wider than 32 bits: a value lies in two words at least, in three at most.
+        let mut value = (u64::from(words[at]) | u64::from(words[at + 1]) << 32) >> shift;
+        if shift + W > 64 {
+            value |= u64::from(words[at + 2]) << (64 - shift);
+        }
+        out[i] = value & mask;
+    }
+}
+
+/// Appends a block of 32 values of up to 64 bits.
+pub fn pack_block_wide(values: &[u64; BLOCK], width: u32, out: &mut Vec<u8>) {
+    let mut word = 0u128;
+    let mut bits = 0;
+    for &value in values {
+        word |= u128::from(value) << bits;
+        bits += width;
+        while bits >= 32 {
+            out.extend_from_slice(&(word as u32).to_le_bytes());
+            word >>= 32;
+            bits -= 32;
+        }
+    }
+    debug_assert_eq!(bits, 0, "32 values fill whole words");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +230,26 @@ mod tests {
                 unpack(&packed, width, skip, &mut back);
                 assert_eq!(back, values[skip..], "width {width}, from {skip}");
             }
+        }
+    }
+
+    #[test]
+    fn every_wide_width_round_trips() {
+        for width in 0..=64u32 {
+            let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+            let values: [u64; BLOCK] =
+                std::array::from_fn(|i| (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) & mask);
+            let mut packed = Vec::new();
+            pack_block_wide(&values, width, &mut packed);
+            assert_eq!(packed.len(), packed_bytes(BLOCK, width));
+            packed.push(7);
+            let mut back = [9; BLOCK];
+            assert_eq!(unpack_block_wide(&packed, width, &mut back), [7]);
+            assert_eq!(back, values, "width {width}");
+            // Cut short, the values that are there still come out.
+            packed.truncate(packed_bytes(5, width));
+            unpack_block_wide(&packed, width, &mut back);
+            assert_eq!(back[..5], values[..5], "width {width}, cut");
         }
     }
 

@@ -3,6 +3,10 @@
 //! They see slices, never schemas.
 
 pub mod bit_pack;
+pub mod byte_stream_split;
+pub mod delta_binary_packed;
+pub mod delta_byte_array;
+pub mod delta_length_byte_array;
 pub mod dictionary;
 pub mod plain;
 pub mod rle;

@@ -1,0 +1,338 @@
+//! DELTA_BINARY_PACKED: differences of neighbours, packed in blocks, each with the fewest bits that hold it.
+//!
+//! Spec: Encodings.md, "Delta Encoding (DELTA_BINARY_PACKED = 5)".
+//!
+//! ```text
+//! header = varint(values per block) varint(miniblocks per block) varint(values in all) zigzag(first value)
+//! block  = zigzag(least difference) width (1 byte) × miniblocks, then the miniblocks that hold values
+//! ```
+//!
+//! A miniblock holds `difference - least difference` of its values, bit-packed and padded to its full size.
+//! All arithmetic wraps in the type's width, so that any values can be written.
+
+use super::bit_pack::{self, BLOCK};
+use crate::cursor::{Cursor, put_varint, put_zigzag};
+use crate::error::Result;
+
+/// Values per block that we write; readers must take any multiple of 128.
+const BLOCK_VALUES: usize = 128;
+/// Miniblocks per block that we write.
+const MINIBLOCKS: usize = BLOCK_VALUES / BLOCK;
+
+/// An integer that can be delta-encoded.
+pub trait Delta: Copy + Default + Ord + Send + Sync + 'static {
+    /// Bits of the type.
+    const BITS: u32;
+    /// `self - other`, wrapping.
+    fn minus(self, other: Self) -> Self;
+    /// `self + other`, wrapping.
+    fn plus(self, other: Self) -> Self;
+    /// The bits, zero-extended.
+    fn bits(self) -> u64;
+    /// The low bits of `bits`.
+    fn from_bits(bits: u64) -> Self;
+    /// Sign-extended.
+    fn wide(self) -> i64;
+}
+
+macro_rules! delta {
+    ($($t:ty, $u:ty;)*) => {$(
+        impl Delta for $t {
+            const BITS: u32 = <$t>::BITS;
+            #[inline(always)]
+            fn minus(self, other: $t) -> $t { self.wrapping_sub(other) }
+            #[inline(always)]
+            fn plus(self, other: $t) -> $t { self.wrapping_add(other) }
+            #[inline(always)]
+            fn bits(self) -> u64 { u64::from(self as $u) }
+            #[inline(always)]
+            fn from_bits(bits: u64) -> $t { bits as $t }
+            #[inline(always)]
+            fn wide(self) -> i64 { i64::from(self) }
+        }
+    )*};
+}
+delta!(i32, u32; i64, u64;);
+
+/// Appends `values`, encoded.
+pub fn encode<T: Delta>(values: &[T], out: &mut Vec<u8>) {
+    put_varint(out, BLOCK_VALUES as u64);
+    put_varint(out, MINIBLOCKS as u64);
+    put_varint(out, values.len() as u64);
+    let Some((&first, rest)) = values.split_first() else {
+        put_zigzag(out, 0);
+        return;
+    };
+    put_zigzag(out, first.wide());
+    let mut last = first;
+    let mut deltas = [T::default(); BLOCK_VALUES];
+    for block in rest.chunks(BLOCK_VALUES) {
+        let mut least = None;
+        for (delta, &value) in deltas.iter_mut().zip(block) {
+            *delta = value.minus(last);
+            last = value;
+            least = Some(least.map_or(*delta, |l: T| l.min(*delta)));
+        }
+        let least = least.unwrap_or_default();
+        put_zigzag(out, least.wide());
+        let widths_at = out.len();
+        out.extend([0; MINIBLOCKS]);
+        for (i, (mini, used)) in deltas.chunks(BLOCK).zip(block.chunks(BLOCK)).enumerate() {
+            let mut packed = [0u64; BLOCK];
+            let mut all = 0;
+            for (to, from) in packed.iter_mut().zip(mini).take(used.len()) {
+                *to = from.minus(least).bits();
+                all |= *to;
+            }
+            let width = 64 - all.leading_zeros();
+            if let Some(byte) = out.get_mut(widths_at + i) {
+                *byte = width as u8;
+            }
+            bit_pack::pack_block_wide(&packed, width, out);
+        }
+    }
+}
+
+/// Decodes the values one stretch after another.
+#[derive(Debug, Clone)]
+pub struct Decoder<'a, T> {
+    cursor: Cursor<'a>,
+    /// Values that were not given yet.
+    left: usize,
+    block_values: usize,
+    miniblock_values: usize,
+    /// Widths of the block's miniblocks that were not begun.
+    widths: &'a [u8],
+    width: u32,
+    least: T,
+    last: T,
+    first: bool,
+    /// Bytes of the miniblock that were not unpacked, and how many values they hold.
+    packed: &'a [u8],
+    packed_left: usize,
+    ready: [T; BLOCK],
+    ready_at: usize,
+    ready_len: usize,
+}
+
+impl<'a, T: Delta> Decoder<'a, T> {
+    /// Reads the header.
+    pub fn new(bytes: &'a [u8]) -> Result<Decoder<'a, T>> {
+        let mut cursor = Cursor::new(bytes);
+        let block_values = cursor.varint()?;
+        let miniblocks = cursor.varint()?;
+        let count = cursor.varint()?;
+        let first = cursor.zigzag()?;
+        let refuse = |c: &Cursor<'_>| {
+            c.corrupt(format!(
+                "delta blocks of {block_values} values in {miniblocks} miniblocks; \
+                 a block must be a multiple of 128, a miniblock of 32"
+            ))
+        };
+        let too_many = |c: &Cursor<'_>| c.corrupt(format!("{count} delta-encoded values"));
+        if miniblocks == 0 || block_values == 0 || block_values % 128 != 0 {
+            return Err(refuse(&cursor));
+        }
+        let miniblock_values = block_values / miniblocks;
+        if miniblock_values % 32 != 0 || miniblock_values * miniblocks != block_values || block_values > 1 << 30 {
+            return Err(refuse(&cursor));
+        }
+        Ok(Decoder {
+            left: usize::try_from(count).map_err(|_| too_many(&cursor))?,
+            block_values: block_values as usize,
+            miniblock_values: miniblock_values as usize,
+            widths: &[],
+            width: 0,
+            least: T::default(),
+            last: T::from_bits(first as u64),
+            first: true,
+            packed: &[],
+            packed_left: 0,
+            ready: [T::default(); BLOCK],
+            ready_at: 0,
+            ready_len: 0,
+            cursor,
+        })
+    }
+
+    /// Values that are left, as the header claims; the bytes may hold fewer.
+    pub fn remaining(&self) -> usize {
+        self.left
+    }
+
+    /// Appends `n` values; fewer are corrupt.
+    pub fn read(&mut self, n: usize, out: &mut Vec<T>) -> Result<()> {
+        self.each(n, |values| out.extend_from_slice(values))
+    }
+
+    /// Passes over `n` values; fewer are corrupt. They are decoded all the same: each rests on the one before.
+    pub fn skip(&mut self, n: usize) -> Result<()> {
+        self.each(n, |_| {})
+    }
+
+    /// The bytes behind the last value's miniblock, once all values have been read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.cursor.rest()
+    }
+
+    fn each(&mut self, n: usize, mut take: impl FnMut(&[T])) -> Result<()> {
+        if n > self.left {
+            return Err(self.cursor.corrupt(format!("{n} delta-encoded values wanted, {} are left", self.left)));
+        }
+        let mut want = n;
+        if want > 0 && self.first {
+            self.first = false;
+            self.left -= 1;
+            want -= 1;
+            take(&[self.last]);
+        }
+        while want > 0 {
+            if self.ready_at == self.ready_len {
+                self.fill()?;
+            }
+            let end = self.ready_len.min(self.ready_at + want);
+            let values = self.ready.get(self.ready_at..end).unwrap_or_default();
+            take(values);
+            want -= values.len();
+            self.left -= values.len();
+            self.ready_at = end;
+        }
+        Ok(())
+    }
+
+    /// Decodes the next up to 32 values into `ready`.
+    fn fill(&mut self) -> Result<()> {
+        if self.packed_left == 0 {
+            self.next_miniblock()?;
+        }
+        let mut block = [0u64; BLOCK];
+        self.packed = bit_pack::unpack_block_wide(self.packed, self.width, &mut block);
+        let mut last = self.last;
+        for (to, from) in self.ready.iter_mut().zip(block) {
+            last = last.plus(self.least).plus(T::from_bits(from));
+            *to = last;
+        }
+        self.ready_at = 0;
+        self.ready_len = BLOCK.min(self.packed_left).min(self.left);
+        self.packed_left -= self.ready_len;
+        if let Some(&value) = self.ready_len.checked_sub(1).and_then(|i| self.ready.get(i)) {
+            self.last = value;
+        }
+        Ok(())
+    }
+
+    fn next_miniblock(&mut self) -> Result<()> {
+        if self.widths.is_empty() {
+            self.least = T::from_bits(self.cursor.zigzag()? as u64);
+            self.widths = self.cursor.take(self.block_values / self.miniblock_values)?;
+        }
+        let (&width, rest) = self.widths.split_first().unwrap_or((&0, &[]));
+        self.widths = rest;
+        self.width = u32::from(width);
+        if self.width > T::BITS {
+            return Err(self.cursor.corrupt(format!("a delta of {width} bits for a type of {}", T::BITS)));
+        }
+        self.packed_left = self.miniblock_values.min(self.left);
+        let bytes = bit_pack::packed_bytes(self.miniblock_values, self.width);
+        // The last miniblock is padded by the format, but not by every writer.
+        let needed = bit_pack::packed_bytes(self.packed_left, self.width);
+        self.packed = self.cursor.take(bytes.min(self.cursor.remaining()).max(needed))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decode<T: Delta>(bytes: &[u8], n: usize) -> Result<Vec<T>> {
+        let mut out = Vec::new();
+        Decoder::new(bytes)?.read(n, &mut out)?;
+        Ok(out)
+    }
+
+    fn encoded<T: Delta>(values: &[T]) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(values, &mut out);
+        out
+    }
+
+    #[test]
+    fn the_specifications_own_examples() {
+        // 1, 2, 3, 4, 5: all differences are 1, so the miniblock has no bits.
+        assert_eq!(encoded(&[1i32, 2, 3, 4, 5]), [0x80, 0x01, 4, 5, 2, 2, 0, 0, 0, 0]);
+        // 7, 5, 3, 1, 2, 3, 4, 5: least difference -2, packed 0 0 0 3 3 3 3 in two bits.
+        let bytes = encoded(&[7i64, 5, 3, 1, 2, 3, 4, 5]);
+        assert_eq!(bytes[..11], [0x80, 0x01, 4, 8, 14, 3, 2, 0, 0, 0, 0b1100_0000]);
+        assert_eq!(bytes[11], 0b0011_1111);
+    }
+
+    #[test]
+    fn extremes_wrap() {
+        let values = [i64::MIN, i64::MAX, 0, -1, i64::MIN, i64::MIN, i64::MAX];
+        assert_eq!(decode::<i64>(&encoded(&values), 7).expect("decodes"), values);
+        let values = [i32::MIN, i32::MAX, 0, -1, i32::MIN, i32::MIN, i32::MAX];
+        assert_eq!(decode::<i32>(&encoded(&values), 7).expect("decodes"), values);
+    }
+
+    #[test]
+    fn other_block_sizes_are_read() {
+        // One block of 256 values in 2 miniblocks of 128: 0, 1, 3, 6, … as width-1 and width-0 deltas.
+        let mut bytes = Vec::new();
+        for v in [256, 2, 130] {
+            put_varint(&mut bytes, v);
+        }
+        put_zigzag(&mut bytes, 10);
+        put_zigzag(&mut bytes, 1);
+        bytes.extend([1, 0]);
+        bytes.extend([0b1010_1010; 16]);
+        let mut want = vec![10i64];
+        for i in 0..129 {
+            want.push(want[i] + 1 + if i < 128 { (i % 2) as i64 } else { 0 });
+        }
+        assert_eq!(decode::<i64>(&bytes, 130).expect("decodes"), want);
+    }
+
+    #[test]
+    fn hostile_headers_are_refused() {
+        for header in [[0u64, 1, 5], [128, 0, 5], [100, 4, 5], [128, 3, 5], [128, 8, 5], [1 << 40, 4, 5]] {
+            let mut bytes = Vec::new();
+            header.iter().for_each(|&v| put_varint(&mut bytes, v));
+            put_zigzag(&mut bytes, 0);
+            assert!(Decoder::<i32>::new(&bytes).is_err(), "{header:?}");
+        }
+        let mut bytes = encoded(&[1i32, 100]);
+        let width = bytes.iter().rposition(|&b| b == 0).expect("unused widths are 0") - 2;
+        bytes[width - 1] = 65;
+        assert!(decode::<i32>(&bytes, 2).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn i64_round_trips(values in prop::collection::vec(any::<i64>(), 0..400), cut in 0usize..400) {
+            let mut bytes = encoded(&values);
+            bytes.push(0xab);
+            let cut = cut.min(values.len());
+            let mut d = Decoder::<i64>::new(&bytes).expect("header");
+            prop_assert_eq!(d.remaining(), values.len());
+            d.skip(cut).expect("skips");
+            let mut out = Vec::new();
+            d.read(values.len() - cut, &mut out).expect("reads");
+            prop_assert_eq!(&out[..], &values[cut..]);
+            prop_assert_eq!(d.rest(), [0xab]);
+        }
+
+        #[test]
+        fn i32_round_trips(values in prop::collection::vec(-1000i32..1000, 0..400)) {
+            prop_assert_eq!(decode::<i32>(&encoded(&values), values.len()).expect("decodes"), values);
+        }
+
+        #[test]
+        fn any_bytes_end_in_values_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), n in 0usize..5000) {
+            if let Ok(values) = decode::<i32>(&bytes, n) {
+                prop_assert_eq!(values.len(), n);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! DELTA_BYTE_ARRAY: how much of the value before is kept, then what follows it.
+//!
+//! Spec: Encodings.md, "Delta Strings (DELTA_BYTE_ARRAY = 7)".
+//!
+//! ```text
+//! prefix lengths as int32 in DELTA_BINARY_PACKED | suffixes in DELTA_LENGTH_BYTE_ARRAY
+//! ```
+
+use super::{delta_binary_packed as delta, delta_length_byte_array as delta_length};
+use crate::error::{Error, Result};
+
+/// Appends `values`, encoded. A value beyond 2 GiB is the caller's to refuse.
+pub fn encode<'v>(values: impl Iterator<Item = &'v [u8]> + Clone, out: &mut Vec<u8>) {
+    let mut prefixes = Vec::new();
+    let mut suffixes: Vec<&[u8]> = Vec::new();
+    let mut last: &[u8] = &[];
+    for value in values {
+        let prefix = last.iter().zip(value).take_while(|(a, b)| a == b).count();
+        prefixes.push(prefix as i32);
+        suffixes.push(value.get(prefix..).unwrap_or_default());
+        last = value;
+    }
+    delta::encode(&prefixes, out);
+    delta_length::encode(suffixes.iter().copied(), out);
+}
+
+/// Decodes the values one after another.
+#[derive(Debug, Clone)]
+pub struct Decoder<'a> {
+    prefixes: std::vec::IntoIter<i32>,
+    suffixes: delta_length::Decoder<'a>,
+    last: Vec<u8>,
+}
+
+impl<'a> Decoder<'a> {
+    /// Reads the lengths; more than `values_max` of them are corrupt.
+    pub fn new(bytes: &'a [u8], values_max: usize) -> Result<Decoder<'a>> {
+        let (prefixes, rest) = delta_length::read_lengths(bytes, values_max)?;
+        let suffixes = delta_length::Decoder::new(rest, values_max)?;
+        if prefixes.len() != suffixes.remaining() {
+            return Err(Error::corrupt(format!("{} prefixes for {} suffixes", prefixes.len(), suffixes.remaining())));
+        }
+        Ok(Decoder { prefixes: prefixes.into_iter(), suffixes, last: Vec::new() })
+    }
+
+    /// Values that are left.
+    pub fn remaining(&self) -> usize {
+        self.prefixes.len()
+    }
+
+    /// The next value; it lives until the one after it is read.
+    ///
+    /// A page of n bytes can hold values of n² bytes in all: the caller bounds what it keeps.
+    pub fn read(&mut self) -> Result<&[u8]> {
+        let Some(prefix) = self.prefixes.next() else {
+            return Err(Error::corrupt("1 value wanted, 0 are left"));
+        };
+        let prefix = prefix as usize;
+        if prefix > self.last.len() {
+            return Err(Error::corrupt(format!("a prefix of {prefix} bytes of a value of {}", self.last.len())));
+        }
+        self.last.truncate(prefix);
+        self.last.extend_from_slice(self.suffixes.read()?);
+        Ok(&self.last)
+    }
+
+    /// Passes over `n` values.
+    pub fn skip(&mut self, n: usize) -> Result<()> {
+        for _ in 0..n {
+            self.read()?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_specifications_own_example() {
+        // axis, axle, babble, babyhood: prefixes 0, 2, 0, 3; suffixes axis, le, babble, yhood.
+        let values: [&[u8]; 4] = [b"axis", b"axle", b"babble", b"babyhood"];
+        let mut out = Vec::new();
+        encode(values.into_iter(), &mut out);
+        let mut want = Vec::new();
+        delta::encode(&[0i32, 2, 0, 3], &mut want);
+        delta::encode(&[4i32, 2, 6, 5], &mut want);
+        want.extend(b"axislebabbleyhood");
+        assert_eq!(out, want);
+    }
+
+    #[test]
+    fn a_prefix_of_what_is_not_there_is_corrupt() {
+        let mut out = Vec::new();
+        delta::encode(&[0i32, 5], &mut out);
+        delta_length::encode([&b"abc"[..], b"d"].into_iter(), &mut out);
+        let mut d = Decoder::new(&out, 2).expect("lengths");
+        assert_eq!(d.read().expect("first"), b"abc");
+        assert_eq!(d.read().expect_err("second").to_string(), "a prefix of 5 bytes of a value of 3");
+    }
+
+    proptest! {
+        #[test]
+        fn round_trips(values in prop::collection::vec(prop::collection::vec(0u8..3, 0..12), 0..300), cut in 0usize..300) {
+            let mut out = Vec::new();
+            encode(values.iter().map(|v| &v[..]), &mut out);
+            let cut = cut.min(values.len());
+            let mut d = Decoder::new(&out, values.len()).expect("lengths");
+            d.skip(cut).expect("skips");
+            for v in &values[cut..] {
+                prop_assert_eq!(d.read().expect("reads"), &v[..]);
+            }
+            prop_assert!(d.read().is_err());
+        }
+
+        #[test]
+        fn any_bytes_end_in_values_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(mut d) = Decoder::new(&bytes, 1000) {
+                for _ in 0..d.remaining() {
+                    if d.read().is_err() { break; }
+                }
+            }
+        }
+    }
+}
