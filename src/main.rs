@@ -1,1 +1,3 @@
+//! The `hypostyle` program.
+
 fn main() {}

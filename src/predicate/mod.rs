@@ -1,1 +1,243 @@
 //! Expressions over columns, evaluated over Arrow rows and over bounds.
+//!
+//! A [`Predicate`] is a tree of comparisons, written with [`col`] or parsed from SQL by [`sql::parse`]; both
+//! give the same tree. [`Predicate::bind`] checks it against a schema, once, into a [`BoundPredicate`], which
+//! answers two questions: which rows of a batch match ([`BoundPredicate::evaluate`]), and whether any or all
+//! rows *can* match, given only what is known of their least and greatest values ([`BoundPredicate::prune`]).
+//!
+//! ```ignore
+//! use hypostyle::predicate::{col, sql};
+//!
+//! let built = col("carrier").eq("UA").and(col("dep_delay").gt(60));
+//! assert_eq!(sql::parse("carrier = 'UA' and dep_delay > 60")?, built);
+//! assert_eq!(built.to_string(), "carrier = 'UA' AND dep_delay > 60");
+//! # Ok::<(), hypostyle::Error>(())
+//! ```
+//!
+//! What the answers mean:
+//! - Logic is SQL's, with three values: a comparison with NULL is unknown, and only rows where the whole is
+//!   *true* match.
+//! - Floats: NaN equals NaN and is greater than everything else; -0.0 equals 0.0.
+//! - A literal means its exact value: `int8_column > 1000` is false for every value, `int_column = 1.5` too.
+//!   Only for a float column is a number rounded to the column's nearest value first, as SQL casts it.
+//! - Strings and binary values are ordered by their bytes.
+//! - Timestamps are instants; one written without a zone is taken as UTC, and so is a column without one.
+
+mod bind;
+mod builder;
+#[allow(dead_code, reason = "bind uses them next")]
+mod literal;
+pub mod sql;
+
+use arrow_array::ArrayRef;
+
+pub use bind::BoundPredicate;
+pub use builder::{ColumnName, Operand, col};
+pub use literal::{Literal, Number};
+
+/// A condition on a row. See the [module](self) for its meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Predicate {
+    /// True, false or (`None`) unknown for every row.
+    Constant(Option<bool>),
+    /// A column against a constant. A boolean column alone is `column = TRUE`.
+    Compare {
+        /// The column's name.
+        column: String,
+        /// How they compare.
+        op: Comparison,
+        /// The right side.
+        value: Literal,
+    },
+    /// A column against another one.
+    CompareColumns {
+        /// The left column's name.
+        left: String,
+        /// How they compare.
+        op: Comparison,
+        /// The right column's name.
+        right: String,
+    },
+    /// The column's value is one of these.
+    In {
+        /// The column's name.
+        column: String,
+        /// The values; NULL among them makes every row that matches no other one unknown.
+        values: Vec<Literal>,
+    },
+    /// The column has no value in this row. Never unknown.
+    IsNull {
+        /// The column's name.
+        column: String,
+    },
+    /// A string column against a pattern of `%` (any characters) and `_` (any one character).
+    Like {
+        /// The column's name.
+        column: String,
+        /// The pattern.
+        pattern: String,
+        /// The character that makes the next one stand for itself; `None`: none does.
+        escape: Option<char>,
+        /// Whether upper and lower case are the same (`ILIKE`).
+        ignore_case: bool,
+    },
+    /// The condition is true, false or (`None`) unknown. Never unknown itself.
+    Is {
+        /// The condition.
+        condition: Box<Predicate>,
+        /// What it should be.
+        value: Option<bool>,
+    },
+    /// Not the condition.
+    Not(Box<Predicate>),
+    /// All conditions; true when there is none.
+    And(Vec<Predicate>),
+    /// Any condition; false when there is none.
+    Or(Vec<Predicate>),
+}
+
+/// How two values compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Eq,
+    /// `<>`
+    NotEq,
+    /// `<`
+    Lt,
+    /// `<=`
+    LtEq,
+    /// `>`
+    Gt,
+    /// `>=`
+    GtEq,
+}
+
+/// What is known of a set of rows (a page, a row group, a file) without reading them.
+pub trait Bounds {
+    /// How many rows there are.
+    fn rows(&self) -> u64;
+
+    /// What is known of a column; [`ColumnBounds::default`] when that is nothing.
+    fn column(&self, name: &str) -> ColumnBounds;
+}
+
+/// What is known of a column's values in a set of rows. Nothing, by default.
+#[derive(Debug, Clone, Default)]
+pub struct ColumnBounds {
+    /// At most the least value that is neither NULL nor NaN (need not be a value itself: truncated strings are
+    /// good bounds). One element, of the column's Arrow type.
+    pub min: Option<ArrayRef>,
+    /// At least the greatest value that is neither NULL nor NaN; as `min`.
+    pub max: Option<ArrayRef>,
+    /// How many rows are NULL.
+    pub null_count: Option<u64>,
+    /// How many values of a float column are NaN. While this is not known, a NaN, greater than every bound,
+    /// may be there. Other types do not have it.
+    pub nan_count: Option<u64>,
+}
+
+/// What bounds say about a predicate over their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Some rows may match: read them.
+    Keep,
+    /// No row matches.
+    Drop,
+    /// Every row matches.
+    AllMatch,
+}
+
+impl Predicate {
+    /// Both conditions.
+    #[must_use]
+    pub fn and(self, other: Predicate) -> Predicate {
+        Predicate::all([self, other])
+    }
+
+    /// Either condition.
+    #[must_use]
+    pub fn or(self, other: Predicate) -> Predicate {
+        Predicate::any([self, other])
+    }
+
+    /// All conditions. Those that are `And` themselves are taken in flat.
+    pub fn all(conditions: impl IntoIterator<Item = Predicate>) -> Predicate {
+        let flat = conditions.into_iter().flat_map(|p| match p {
+            Predicate::And(inner) => inner,
+            other => vec![other],
+        });
+        Predicate::And(flat.collect())
+    }
+
+    /// Any of the conditions. Those that are `Or` themselves are taken in flat.
+    pub fn any(conditions: impl IntoIterator<Item = Predicate>) -> Predicate {
+        let flat = conditions.into_iter().flat_map(|p| match p {
+            Predicate::Or(inner) => inner,
+            other => vec![other],
+        });
+        Predicate::Or(flat.collect())
+    }
+
+    /// The names of its columns, each once, in order of first use.
+    pub fn columns(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        self.collect_columns(&mut names);
+        names
+    }
+
+    fn collect_columns(&self, names: &mut Vec<String>) {
+        let mut add = |name: &String| {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        };
+        match self {
+            Predicate::Constant(_) => {}
+            Predicate::Compare { column, .. }
+            | Predicate::In { column, .. }
+            | Predicate::IsNull { column }
+            | Predicate::Like { column, .. } => add(column),
+            Predicate::CompareColumns { left, right, .. } => {
+                add(left);
+                add(right);
+            }
+            Predicate::Is { condition: inner, .. } | Predicate::Not(inner) => inner.collect_columns(names),
+            Predicate::And(all) | Predicate::Or(all) => all.iter().for_each(|p| p.collect_columns(names)),
+        }
+    }
+}
+
+impl std::ops::Not for Predicate {
+    type Output = Predicate;
+
+    fn not(self) -> Predicate {
+        Predicate::Not(Box::new(self))
+    }
+}
+
+impl Comparison {
+    /// The comparison with its sides exchanged: `5 < x` is `x > 5`.
+    #[must_use]
+    pub fn flip(self) -> Comparison {
+        match self {
+            Comparison::Eq | Comparison::NotEq => self,
+            Comparison::Lt => Comparison::Gt,
+            Comparison::LtEq => Comparison::GtEq,
+            Comparison::Gt => Comparison::Lt,
+            Comparison::GtEq => Comparison::LtEq,
+        }
+    }
+
+    /// Whether two values in this order compare so.
+    pub fn holds(self, order: std::cmp::Ordering) -> bool {
+        match self {
+            Comparison::Eq => order.is_eq(),
+            Comparison::NotEq => order.is_ne(),
+            Comparison::Lt => order.is_lt(),
+            Comparison::LtEq => order.is_le(),
+            Comparison::Gt => order.is_gt(),
+            Comparison::GtEq => order.is_ge(),
+        }
+    }
+}
