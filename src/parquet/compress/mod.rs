@@ -1,1 +1,371 @@
-//! Page compression: one file a codec, behind one `Compression`.
+//! The codecs: one file each, all behind [`Compressor`] and [`Decompressor`].
+//!
+//! Spec: Compression.md.
+//!
+//! A page names its own size before compression, so a decompressor fills a buffer of exactly that size, and
+//! bytes that would give more or fewer are corrupt: a bomb ends where the buffer ends. The caller has checked
+//! the size against its budget. Codecs keep their contexts from page to page.
+
+mod brotli;
+mod gzip;
+mod lz4_raw;
+mod snappy;
+mod zstd;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+use crate::parquet::format::Codec;
+
+/// How to compress pages; the number is the codec's level. Written `zstd:3`, `snappy`, `gzip:6`, `brotli:5`,
+/// `lz4`, `none`; without a level the codec's usual one is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// As they are.
+    Uncompressed,
+    /// Fast, and read by everything.
+    Snappy,
+    /// Level 0 to 9.
+    Gzip(u32),
+    /// Level 0 to 11.
+    Brotli(u32),
+    /// Level 1 to 22.
+    Zstd(i32),
+    /// The LZ4 block format, without a frame.
+    Lz4Raw,
+}
+
+impl Compression {
+    /// The codec's number in the file.
+    pub fn codec(self) -> Codec {
+        match self {
+            Compression::Uncompressed => Codec::Uncompressed,
+            Compression::Snappy => Codec::Snappy,
+            Compression::Gzip(_) => Codec::Gzip,
+            Compression::Brotli(_) => Codec::Brotli,
+            Compression::Zstd(_) => Codec::Zstd,
+            Compression::Lz4Raw => Codec::Lz4Raw,
+        }
+    }
+}
+
+impl Default for Compression {
+    fn default() -> Compression {
+        Compression::Zstd(zstd::LEVEL_DEFAULT)
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Compression::Uncompressed => f.write_str("none"),
+            Compression::Snappy => f.write_str("snappy"),
+            Compression::Gzip(level) => write!(f, "gzip:{level}"),
+            Compression::Brotli(level) => write!(f, "brotli:{level}"),
+            Compression::Zstd(level) => write!(f, "zstd:{level}"),
+            Compression::Lz4Raw => f.write_str("lz4"),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Compression> {
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level)),
+            None => (text, None),
+        };
+        let within = |default: u32, levels: std::ops::RangeInclusive<u32>| -> Result<u32> {
+            let Some(level) = level else { return Ok(default) };
+            level.parse().ok().filter(|n| levels.contains(n)).ok_or_else(|| {
+                Error::invalid(format!(
+                    "compression {text:?}: the level of {name} is {} to {}",
+                    levels.start(),
+                    levels.end()
+                ))
+            })
+        };
+        let compression = match name.to_ascii_lowercase().as_str() {
+            "zstd" => Compression::Zstd(within(zstd::LEVEL_DEFAULT.unsigned_abs(), 1..=22)?.cast_signed()),
+            "gzip" => Compression::Gzip(within(6, 0..=gzip::LEVEL_MAX)?),
+            "brotli" => Compression::Brotli(within(5, 0..=brotli::LEVEL_MAX)?),
+            "snappy" => Compression::Snappy,
+            "lz4" | "lz4_raw" => Compression::Lz4Raw,
+            "none" | "uncompressed" => Compression::Uncompressed,
+            _ => {
+                return Err(Error::invalid(format!(
+                    "compression {text:?} is not one of zstd:3, snappy, lz4, gzip:6, brotli:5, none"
+                )));
+            }
+        };
+        match (compression, level) {
+            (Compression::Snappy | Compression::Lz4Raw | Compression::Uncompressed, Some(_)) => {
+                Err(Error::invalid(format!("compression {text:?}: {name} has no levels")))
+            }
+            _ => Ok(compression),
+        }
+    }
+}
+
+/// Compresses page after page with one codec and level.
+pub struct Compressor {
+    codec: CompressorOf,
+}
+
+enum CompressorOf {
+    Uncompressed,
+    Snappy(snappy::Compressor),
+    Gzip(gzip::Compressor),
+    Brotli(brotli::Compressor),
+    Zstd(zstd::Compressor),
+    Lz4Raw(lz4_raw::Compressor),
+}
+
+impl Compressor {
+    /// A level beyond the codec's range is brought into it.
+    pub fn new(compression: Compression) -> Result<Compressor> {
+        let codec = match compression {
+            Compression::Uncompressed => CompressorOf::Uncompressed,
+            Compression::Snappy => CompressorOf::Snappy(snappy::Compressor::new()),
+            Compression::Gzip(level) => CompressorOf::Gzip(gzip::Compressor::new(level)),
+            Compression::Brotli(level) => CompressorOf::Brotli(brotli::Compressor::new(level)),
+            Compression::Zstd(level) => CompressorOf::Zstd(zstd::Compressor::new(level)?),
+            Compression::Lz4Raw => CompressorOf::Lz4Raw(lz4_raw::Compressor::new()),
+        };
+        Ok(Compressor { codec })
+    }
+
+    /// Appends `input`, compressed.
+    pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        match &mut self.codec {
+            CompressorOf::Uncompressed => {
+                out.extend_from_slice(input);
+                Ok(())
+            }
+            CompressorOf::Snappy(c) => c.compress(input, out),
+            CompressorOf::Gzip(c) => c.compress(input, out),
+            CompressorOf::Brotli(c) => c.compress(input, out),
+            CompressorOf::Zstd(c) => c.compress(input, out),
+            CompressorOf::Lz4Raw(c) => c.compress(input, out),
+        }
+    }
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.codec {
+            CompressorOf::Uncompressed => "Compressor(none)",
+            CompressorOf::Snappy(_) => "Compressor(snappy)",
+            CompressorOf::Gzip(_) => "Compressor(gzip)",
+            CompressorOf::Brotli(_) => "Compressor(brotli)",
+            CompressorOf::Zstd(_) => "Compressor(zstd)",
+            CompressorOf::Lz4Raw(_) => "Compressor(lz4)",
+        })
+    }
+}
+
+/// Decompresses pages of any codec; the contexts of those it has met are kept.
+#[derive(Default)]
+pub struct Decompressor {
+    zstd: Option<zstd::Decompressor>,
+    gzip: Option<gzip::Decompressor>,
+}
+
+impl Decompressor {
+    /// Nothing is allocated before the first page.
+    pub fn new() -> Decompressor {
+        Decompressor::default()
+    }
+
+    /// Replaces `out` by the `exact_bytes` bytes that `input` was before compression.
+    ///
+    /// More or fewer, or bytes that are not the codec's, are [`Error::Corrupt`]; LZO and Hadoop's LZ4 framing
+    /// are [`Error::Unsupported`]. Beyond `out` itself a codec allocates its own window at most (16 MiB).
+    pub fn decompress(&mut self, codec: Codec, input: &[u8], out: &mut Vec<u8>, exact_bytes: usize) -> Result<()> {
+        // What is in the buffer is overwritten, so only its growth is zeroed.
+        out.resize(exact_bytes, 0);
+        let written = match codec {
+            Codec::Uncompressed if input.len() == exact_bytes => {
+                out.copy_from_slice(input);
+                return Ok(());
+            }
+            Codec::Uncompressed => input.len(),
+            // Some writers compress no values into no bytes.
+            _ if exact_bytes == 0 && input.is_empty() => return Ok(()),
+            Codec::Snappy => snappy::decompress(input, out)?,
+            Codec::Gzip => self.gzip.get_or_insert_with(gzip::Decompressor::new).decompress(input, out)?,
+            Codec::Brotli => brotli::decompress(input, out)?,
+            Codec::Zstd => {
+                if self.zstd.is_none() {
+                    self.zstd = Some(zstd::Decompressor::new()?);
+                }
+                match &mut self.zstd {
+                    Some(context) => context.decompress(input, out)?,
+                    None => 0,
+                }
+            }
+            Codec::Lz4Raw => lz4_raw::decompress(input, out)?,
+            Codec::Lz4 => return Err(Error::unsupported("pages in Hadoop's framing of LZ4 (codec LZ4)")),
+            Codec::Lzo => return Err(Error::unsupported("pages compressed with LZO")),
+            other => return Err(Error::unsupported(format!("pages compressed with codec {other:?}"))),
+        };
+        if written == exact_bytes {
+            Ok(())
+        } else {
+            Err(Error::corrupt(format!("the page decompresses to {written} bytes, {exact_bytes} were promised")))
+        }
+    }
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decompressor")
+    }
+}
+
+/// The error for bytes that a codec refuses.
+#[cold]
+fn broken(codec: &str, why: impl fmt::Display) -> Error {
+    Error::corrupt(format!("not {codec} of the promised size: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL: [Compression; 8] = [
+        Compression::Uncompressed,
+        Compression::Snappy,
+        Compression::Gzip(6),
+        Compression::Brotli(5),
+        Compression::Brotli(11),
+        Compression::Zstd(3),
+        Compression::Zstd(1),
+        Compression::Lz4Raw,
+    ];
+
+    fn compress(compression: Compression, input: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        Compressor::new(compression).expect("context").compress(input, &mut out).expect("compresses");
+        out
+    }
+
+    /// Words, runs and noise, as pages have them.
+    fn page(bytes: usize) -> Vec<u8> {
+        let mut x = 0x9e37_79b9_u32;
+        (0..bytes)
+            .map(|i| {
+                x ^= x << 13;
+                x ^= x >> 17;
+                x ^= x << 5;
+                if i % 100 < 60 { b"the quick brown fox jumps"[i % 25] } else { (x >> 28) as u8 }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_codec_round_trips_with_one_context() {
+        for compression in ALL {
+            let mut compressor = Compressor::new(compression).expect("context");
+            let mut decompressor = Decompressor::new();
+            let mut back = Vec::new();
+            for bytes in [100_000, 0, 1, 70_000, 7, 65_535, 600_000, 12] {
+                let input = page(bytes);
+                let mut out = vec![42];
+                compressor.compress(&input, &mut out).expect("compresses");
+                let (&first, compressed) = out.split_first().expect("kept");
+                assert_eq!(first, 42, "{compression} appends");
+                decompressor.decompress(compression.codec(), compressed, &mut back, bytes).expect("decompresses");
+                assert_eq!(back, input, "{compression}, {bytes} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_size_that_is_not_the_promised_one_is_corrupt() {
+        let input = page(10_000);
+        for compression in ALL {
+            let compressed = compress(compression, &input);
+            for wrong in [0, 1, 9_999, 10_001, 1 << 20] {
+                let e = Decompressor::new()
+                    .decompress(compression.codec(), &compressed, &mut Vec::new(), wrong)
+                    .expect_err("another size");
+                assert!(matches!(e, Error::Corrupt(_)), "{compression}, {wrong}: {e}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_ends_at_the_promised_size() {
+        let zeros = vec![0u8; 16 << 20];
+        for compression in [Compression::Gzip(9), Compression::Brotli(5), Compression::Zstd(3), Compression::Lz4Raw] {
+            let bomb = compress(compression, &zeros);
+            let mut out = Vec::new();
+            assert!(Decompressor::new().decompress(compression.codec(), &bomb, &mut out, 1000).is_err());
+            assert!(out.capacity() < 10_000, "{compression} took {}", out.capacity());
+        }
+    }
+
+    #[test]
+    fn cut_and_flipped_bytes_are_no_panic() {
+        let input = page(3_000);
+        for compression in ALL {
+            let compressed = compress(compression, &input);
+            let mut decompressor = Decompressor::new();
+            let mut out = Vec::new();
+            if compression != Compression::Uncompressed {
+                for cut in 0..compressed.len() {
+                    let r = decompressor.decompress(compression.codec(), &compressed[..cut], &mut out, input.len());
+                    assert!(r.is_err(), "{compression} cut to {cut} of {}", compressed.len());
+                }
+            }
+            for at in 0..compressed.len() {
+                for bit in [1, 0x10, 0x80, 0xff] {
+                    let mut flipped = compressed.clone();
+                    flipped[at] ^= bit;
+                    if decompressor.decompress(compression.codec(), &flipped, &mut out, input.len()).is_ok() {
+                        assert_eq!(out.len(), input.len());
+                    }
+                }
+            }
+            // The context survives what it was given.
+            decompressor.decompress(compression.codec(), &compressed, &mut out, input.len()).expect("whole again");
+            assert_eq!(out, input);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end_in_the_size_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 0usize..2000) {
+            for compression in ALL {
+                let mut out = Vec::new();
+                if Decompressor::new().decompress(compression.codec(), &bytes, &mut out, size).is_ok() {
+                    prop_assert_eq!(out.len(), size);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_shown() {
+        for compression in ALL {
+            assert_eq!(compression.to_string().parse::<Compression>().expect("parses"), compression);
+        }
+        assert_eq!("zstd".parse::<Compression>().expect("parses"), Compression::default());
+        assert_eq!(Compression::default().to_string(), "zstd:3");
+        for wrong in ["", "zip", "zstd:0", "zstd:23", "zstd:x", "gzip:10", "brotli:12", "snappy:1", "none:", "lz4:1"] {
+            assert!(matches!(wrong.parse::<Compression>(), Err(Error::Invalid(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_is_named() {
+        for (codec, name) in [(Codec::Lzo, "LZO"), (Codec::Lz4, "Hadoop"), (Codec::Unknown(99), "99")] {
+            let e = Decompressor::new().decompress(codec, &[1], &mut Vec::new(), 1).expect_err("not ours");
+            assert!(matches!(e, Error::Unsupported(_)) && e.to_string().contains(name), "{e}");
+        }
+    }
+}
