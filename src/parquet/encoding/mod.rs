@@ -2,6 +2,7 @@
 //!
 //! They see slices, never schemas.
 
+pub mod alp;
 pub mod bit_pack;
 pub mod byte_stream_split;
 pub mod delta_binary_packed;

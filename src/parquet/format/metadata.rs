@@ -17,6 +17,8 @@ open_enum! {
         DeltaByteArray = 7,
         RleDictionary = 8,
         ByteStreamSplit = 9,
+        /// Preview in the format.
+        Alp = 10,
     }
 }
 
