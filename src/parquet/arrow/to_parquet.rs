@@ -1,0 +1,203 @@
+//! The Parquet schema that values of an Arrow schema are written under.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+
+use super::{
+    EXTENSION_NAME_KEY, FIELD_ID_KEY, JSON_EXTENSION, Leaf, ParquetSchema, UUID_EXTENSION, decimal_bytes, value_order,
+};
+use crate::error::{Error, Result};
+use crate::parquet::format::schema::{DecimalType, IntType, TimeType, TimeUnit as ParquetTimeUnit};
+use crate::parquet::format::{ConvertedType, Empty, LogicalType, Repetition, SchemaElement, Type};
+
+/// The schemas of a file that holds batches of `arrow`.
+///
+/// # Errors
+/// [`Error::Unsupported`] naming the column for nested types, intervals, run-end encoding and
+/// negative decimal scales; [`Error::Invalid`] for types that no value can have (a FixedSizeBinary of 0 bytes).
+pub fn to_parquet(arrow: &Schema) -> Result<ParquetSchema> {
+    let fields = arrow.fields();
+    let count = i32::try_from(fields.len()).map_err(|_| Error::limit("more than 2147483647 columns"))?;
+    let mut elements = Vec::with_capacity(fields.len() + 1);
+    elements.push(element("schema", None));
+    if let Some(root) = elements.first_mut() {
+        root.num_children = Some(count);
+    }
+    let mut leaves = Vec::with_capacity(fields.len());
+    for (index, field) in fields.iter().enumerate() {
+        let column = stored(field).map_err(|e| e.in_column(field.name()))?;
+        leaves.push(Leaf {
+            path: vec![field.name().clone()],
+            element: elements.len(),
+            physical: column.physical,
+            type_length: column.type_length,
+            order: value_order(column.physical, column.logical.as_ref(), false),
+            logical: column.logical.clone(),
+            def_max: u16::from(field.is_nullable()),
+            rep_max: 0,
+            field: index,
+            data_type: field.data_type().clone(),
+            refusal: None,
+        });
+        elements.push(column.element(field));
+    }
+    Ok(ParquetSchema { elements, leaves, arrow: Arc::new(arrow.clone()) })
+}
+
+/// How a field's values are stored.
+struct Stored {
+    physical: Type,
+    type_length: usize,
+    logical: Option<LogicalType>,
+}
+
+impl Stored {
+    fn element(self, field: &Field) -> SchemaElement {
+        let mut element = element(field.name(), Some(self.physical));
+        if self.physical == Type::FixedLenByteArray {
+            element.type_length = i32::try_from(self.type_length).ok();
+        }
+        element.repetition = Some(if field.is_nullable() { Repetition::Optional } else { Repetition::Required });
+        element.converted_type = self.logical.as_ref().and_then(converted);
+        if let Some(LogicalType::Decimal(decimal)) = &self.logical {
+            element.precision = Some(decimal.precision);
+            element.scale = Some(decimal.scale);
+        }
+        element.field_id = field.metadata().get(FIELD_ID_KEY).and_then(|id| id.parse().ok());
+        element.logical_type = self.logical;
+        element
+    }
+}
+
+fn element(name: &str, type_: Option<Type>) -> SchemaElement {
+    SchemaElement {
+        type_,
+        type_length: None,
+        repetition: None,
+        name: name.to_string(),
+        num_children: None,
+        converted_type: None,
+        scale: None,
+        precision: None,
+        field_id: None,
+        logical_type: None,
+    }
+}
+
+fn stored(field: &Field) -> Result<Stored> {
+    use DataType as D;
+    use LogicalType as L;
+
+    let plain = |physical| Stored { physical, type_length: 0, logical: None };
+    let annotated = |physical, logical| Stored { physical, type_length: 0, logical: Some(logical) };
+    let integer = |physical, bit_width, is_signed| annotated(physical, L::Integer(IntType { bit_width, is_signed }));
+    let extension = field.metadata().get(EXTENSION_NAME_KEY).map(String::as_str);
+    let value_type = match field.data_type() {
+        D::Dictionary(_, value) => value.as_ref(),
+        other => other,
+    };
+    Ok(match value_type {
+        D::Null => annotated(Type::Int32, L::Null(Empty {})),
+        D::Boolean => plain(Type::Boolean),
+        D::Int8 => integer(Type::Int32, 8, true),
+        D::Int16 => integer(Type::Int32, 16, true),
+        D::Int32 => plain(Type::Int32),
+        D::Int64 => plain(Type::Int64),
+        D::UInt8 => integer(Type::Int32, 8, false),
+        D::UInt16 => integer(Type::Int32, 16, false),
+        D::UInt32 => integer(Type::Int32, 32, false),
+        D::UInt64 => integer(Type::Int64, 64, false),
+        D::Float16 => fixed(2, Some(L::Float16(Empty {}))),
+        D::Float32 => plain(Type::Float),
+        D::Float64 => plain(Type::Double),
+        D::Utf8 | D::LargeUtf8 | D::Utf8View if extension == Some(JSON_EXTENSION) => {
+            annotated(Type::ByteArray, L::Json(Empty {}))
+        }
+        D::Utf8 | D::LargeUtf8 | D::Utf8View => annotated(Type::ByteArray, L::String(Empty {})),
+        D::Binary | D::LargeBinary | D::BinaryView => plain(Type::ByteArray),
+        D::FixedSizeBinary(16) if extension == Some(UUID_EXTENSION) => fixed(16, Some(L::Uuid(Empty {}))),
+        D::FixedSizeBinary(n @ 1..) => fixed(*n as usize, None),
+        D::FixedSizeBinary(n) => {
+            return Err(Error::invalid(format!("FixedSizeBinary({n}): Parquet's fixed arrays have a byte at least")));
+        }
+        D::Date32 | D::Date64 => annotated(Type::Int32, L::Date(Empty {})),
+        D::Time32(unit) => annotated(Type::Int32, L::Time(time(*unit, false))),
+        D::Time64(unit) => annotated(Type::Int64, L::Time(time(*unit, false))),
+        D::Timestamp(unit, zone) => {
+            let has_zone = zone.as_ref().is_some_and(|z| !z.is_empty());
+            annotated(Type::Int64, L::Timestamp(time(*unit, has_zone)))
+        }
+        D::Duration(_) => plain(Type::Int64),
+        D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) | D::Decimal256(p, s) => decimal(*p, *s)?,
+        other => return Err(Error::unsupported(format!("columns of type {other} cannot be written to Parquet yet"))),
+    })
+}
+
+fn fixed(type_length: usize, logical: Option<LogicalType>) -> Stored {
+    Stored { physical: Type::FixedLenByteArray, type_length, logical }
+}
+
+/// Parquet has no seconds: they become milliseconds.
+fn time(unit: TimeUnit, is_adjusted_to_utc: bool) -> TimeType {
+    let unit = match unit {
+        TimeUnit::Second | TimeUnit::Millisecond => ParquetTimeUnit::Millis(Empty {}),
+        TimeUnit::Microsecond => ParquetTimeUnit::Micros(Empty {}),
+        TimeUnit::Nanosecond => ParquetTimeUnit::Nanos(Empty {}),
+    };
+    TimeType { is_adjusted_to_utc, unit }
+}
+
+fn decimal(precision: u8, scale: i8) -> Result<Stored> {
+    if scale < 0 {
+        return Err(Error::unsupported(format!("decimals of scale {scale}: Parquet's scales are not negative")));
+    }
+    if !(1..=76).contains(&precision) || scale as u8 > precision {
+        return Err(Error::invalid(format!("decimals of {precision} digits, {scale} of them behind the point")));
+    }
+    let logical = Some(LogicalType::Decimal(DecimalType { scale: i32::from(scale), precision: i32::from(precision) }));
+    Ok(match precision {
+        ..=9 => Stored { physical: Type::Int32, type_length: 0, logical },
+        ..=18 => Stored { physical: Type::Int64, type_length: 0, logical },
+        _ => fixed(decimal_bytes(precision), logical),
+    })
+}
+
+/// The converted type for readers that know no logical types.
+///
+/// Spec: LogicalTypes.md, the compatibility section of each type. Local times too: "must annotate local
+/// timestamps with legacy annotations".
+fn converted(logical: &LogicalType) -> Option<ConvertedType> {
+    Some(match logical {
+        LogicalType::String(_) => ConvertedType::Utf8,
+        LogicalType::Map(_) => ConvertedType::Map,
+        LogicalType::List(_) => ConvertedType::List,
+        LogicalType::Enum(_) => ConvertedType::Enum,
+        LogicalType::Decimal(_) => ConvertedType::Decimal,
+        LogicalType::Date(_) => ConvertedType::Date,
+        LogicalType::Time(t) => match t.unit {
+            ParquetTimeUnit::Millis(_) => ConvertedType::TimeMillis,
+            ParquetTimeUnit::Micros(_) => ConvertedType::TimeMicros,
+            _ => return None,
+        },
+        LogicalType::Timestamp(t) => match t.unit {
+            ParquetTimeUnit::Millis(_) => ConvertedType::TimestampMillis,
+            ParquetTimeUnit::Micros(_) => ConvertedType::TimestampMicros,
+            _ => return None,
+        },
+        LogicalType::Integer(i) => match (i.bit_width, i.is_signed) {
+            (8, true) => ConvertedType::Int8,
+            (16, true) => ConvertedType::Int16,
+            (32, true) => ConvertedType::Int32,
+            (64, true) => ConvertedType::Int64,
+            (8, false) => ConvertedType::Uint8,
+            (16, false) => ConvertedType::Uint16,
+            (32, false) => ConvertedType::Uint32,
+            (64, false) => ConvertedType::Uint64,
+            _ => return None,
+        },
+        LogicalType::Json(_) => ConvertedType::Json,
+        LogicalType::Bson(_) => ConvertedType::Bson,
+        _ => return None,
+    })
+}
