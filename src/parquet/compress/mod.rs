@@ -16,7 +16,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::parquet::format::Codec;
 
 /// How to compress pages; the number is the codec's level. Written `zstd:3`, `snappy`, `gzip:6`, `brotli:5`,
 /// `lz4`, `none`; without a level the codec's usual one is meant.
@@ -37,18 +36,29 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The codec's number in the file.
-    pub fn codec(self) -> Codec {
-        match self {
-            Compression::Uncompressed => Codec::Uncompressed,
-            Compression::Snappy => Codec::Snappy,
-            Compression::Gzip(_) => Codec::Gzip,
-            Compression::Brotli(_) => Codec::Brotli,
-            Compression::Zstd(_) => Codec::Zstd,
-            Compression::Lz4Raw => Codec::Lz4Raw,
-        }
+    /// The codec's number in the file, as the metadata's type for it: `let codec: Codec = compression.codec()`.
+    pub fn codec<C: From<i32>>(self) -> C {
+        C::from(match self {
+            Compression::Uncompressed => UNCOMPRESSED,
+            Compression::Snappy => SNAPPY,
+            Compression::Gzip(_) => GZIP,
+            Compression::Brotli(_) => BROTLI,
+            Compression::Zstd(_) => ZSTD,
+            Compression::Lz4Raw => LZ4_RAW,
+        })
     }
 }
+
+// The numbers of parquet.thrift's CompressionCodec. They stand here, as numbers, because the codecs know nothing of the
+// metadata.
+const UNCOMPRESSED: i32 = 0;
+const SNAPPY: i32 = 1;
+const GZIP: i32 = 2;
+const LZO: i32 = 3;
+const BROTLI: i32 = 4;
+const LZ4_HADOOP: i32 = 5;
+const ZSTD: i32 = 6;
+const LZ4_RAW: i32 = 7;
 
 impl Default for Compression {
     fn default() -> Compression {
@@ -116,7 +126,7 @@ pub struct Compressor {
 
 enum CompressorOf {
     Uncompressed,
-    Snappy(snappy::Compressor),
+    Snappy(Box<snappy::Compressor>),
     Gzip(gzip::Compressor),
     Brotli(brotli::Compressor),
     Zstd(zstd::Compressor),
@@ -128,7 +138,7 @@ impl Compressor {
     pub fn new(compression: Compression) -> Result<Compressor> {
         let codec = match compression {
             Compression::Uncompressed => CompressorOf::Uncompressed,
-            Compression::Snappy => CompressorOf::Snappy(snappy::Compressor::new()),
+            Compression::Snappy => CompressorOf::Snappy(Box::new(snappy::Compressor::new())),
             Compression::Gzip(level) => CompressorOf::Gzip(gzip::Compressor::new(level)),
             Compression::Brotli(level) => CompressorOf::Brotli(brotli::Compressor::new(level)),
             Compression::Zstd(level) => CompressorOf::Zstd(zstd::Compressor::new(level)?),
@@ -181,23 +191,29 @@ impl Decompressor {
 
     /// Replaces `out` by the `exact_bytes` bytes that `input` was before compression.
     ///
-    /// More or fewer, or bytes that are not the codec's, are [`Error::Corrupt`]; LZO and Hadoop's LZ4 framing
+    /// `codec` is the metadata's, by its number. More or fewer, or bytes that are not the codec's, are [`Error::Corrupt`]; LZO and Hadoop's LZ4 framing
     /// are [`Error::Unsupported`]. Beyond `out` itself a codec allocates its own window at most (16 MiB).
-    pub fn decompress(&mut self, codec: Codec, input: &[u8], out: &mut Vec<u8>, exact_bytes: usize) -> Result<()> {
+    pub fn decompress(
+        &mut self,
+        codec: impl Into<i32>,
+        input: &[u8],
+        out: &mut Vec<u8>,
+        exact_bytes: usize,
+    ) -> Result<()> {
         // What is in the buffer is overwritten, so only its growth is zeroed.
         out.resize(exact_bytes, 0);
-        let written = match codec {
-            Codec::Uncompressed if input.len() == exact_bytes => {
+        let written = match codec.into() {
+            UNCOMPRESSED if input.len() == exact_bytes => {
                 out.copy_from_slice(input);
                 return Ok(());
             }
-            Codec::Uncompressed => input.len(),
+            UNCOMPRESSED => input.len(),
             // Some writers compress no values into no bytes.
             _ if exact_bytes == 0 && input.is_empty() => return Ok(()),
-            Codec::Snappy => snappy::decompress(input, out)?,
-            Codec::Gzip => self.gzip.get_or_insert_with(gzip::Decompressor::new).decompress(input, out)?,
-            Codec::Brotli => brotli::decompress(input, out)?,
-            Codec::Zstd => {
+            SNAPPY => snappy::decompress(input, out)?,
+            GZIP => self.gzip.get_or_insert_with(gzip::Decompressor::new).decompress(input, out)?,
+            BROTLI => brotli::decompress(input, out)?,
+            ZSTD => {
                 if self.zstd.is_none() {
                     self.zstd = Some(zstd::Decompressor::new()?);
                 }
@@ -206,10 +222,10 @@ impl Decompressor {
                     None => 0,
                 }
             }
-            Codec::Lz4Raw => lz4_raw::decompress(input, out)?,
-            Codec::Lz4 => return Err(Error::unsupported("pages in Hadoop's framing of LZ4 (codec LZ4)")),
-            Codec::Lzo => return Err(Error::unsupported("pages compressed with LZO")),
-            other => return Err(Error::unsupported(format!("pages compressed with codec {other:?}"))),
+            LZ4_RAW => lz4_raw::decompress(input, out)?,
+            LZ4_HADOOP => return Err(Error::unsupported("pages in Hadoop's framing of LZ4 (codec LZ4)")),
+            LZO => return Err(Error::unsupported("pages compressed with LZO")),
+            other => return Err(Error::unsupported(format!("pages compressed with codec number {other}"))),
         };
         if written == exact_bytes {
             Ok(())
@@ -278,7 +294,9 @@ mod tests {
                 compressor.compress(&input, &mut out).expect("compresses");
                 let (&first, compressed) = out.split_first().expect("kept");
                 assert_eq!(first, 42, "{compression} appends");
-                decompressor.decompress(compression.codec(), compressed, &mut back, bytes).expect("decompresses");
+                decompressor
+                    .decompress(compression.codec::<i32>(), compressed, &mut back, bytes)
+                    .expect("decompresses");
                 assert_eq!(back, input, "{compression}, {bytes} bytes");
             }
         }
@@ -291,7 +309,7 @@ mod tests {
             let compressed = compress(compression, &input);
             for wrong in [0, 1, 9_999, 10_001, 1 << 20] {
                 let e = Decompressor::new()
-                    .decompress(compression.codec(), &compressed, &mut Vec::new(), wrong)
+                    .decompress(compression.codec::<i32>(), &compressed, &mut Vec::new(), wrong)
                     .expect_err("another size");
                 assert!(matches!(e, Error::Corrupt(_)), "{compression}, {wrong}: {e}");
             }
@@ -304,7 +322,7 @@ mod tests {
         for compression in [Compression::Gzip(9), Compression::Brotli(5), Compression::Zstd(3), Compression::Lz4Raw] {
             let bomb = compress(compression, &zeros);
             let mut out = Vec::new();
-            assert!(Decompressor::new().decompress(compression.codec(), &bomb, &mut out, 1000).is_err());
+            assert!(Decompressor::new().decompress(compression.codec::<i32>(), &bomb, &mut out, 1000).is_err());
             assert!(out.capacity() < 10_000, "{compression} took {}", out.capacity());
         }
     }
@@ -318,7 +336,8 @@ mod tests {
             let mut out = Vec::new();
             if compression != Compression::Uncompressed {
                 for cut in 0..compressed.len() {
-                    let r = decompressor.decompress(compression.codec(), &compressed[..cut], &mut out, input.len());
+                    let r =
+                        decompressor.decompress(compression.codec::<i32>(), &compressed[..cut], &mut out, input.len());
                     assert!(r.is_err(), "{compression} cut to {cut} of {}", compressed.len());
                 }
             }
@@ -326,13 +345,15 @@ mod tests {
                 for bit in [1, 0x10, 0x80, 0xff] {
                     let mut flipped = compressed.clone();
                     flipped[at] ^= bit;
-                    if decompressor.decompress(compression.codec(), &flipped, &mut out, input.len()).is_ok() {
+                    if decompressor.decompress(compression.codec::<i32>(), &flipped, &mut out, input.len()).is_ok() {
                         assert_eq!(out.len(), input.len());
                     }
                 }
             }
             // The context survives what it was given.
-            decompressor.decompress(compression.codec(), &compressed, &mut out, input.len()).expect("whole again");
+            decompressor
+                .decompress(compression.codec::<i32>(), &compressed, &mut out, input.len())
+                .expect("whole again");
             assert_eq!(out, input);
         }
     }
@@ -342,7 +363,7 @@ mod tests {
         fn any_bytes_end_in_the_size_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 0usize..2000) {
             for compression in ALL {
                 let mut out = Vec::new();
-                if Decompressor::new().decompress(compression.codec(), &bytes, &mut out, size).is_ok() {
+                if Decompressor::new().decompress(compression.codec::<i32>(), &bytes, &mut out, size).is_ok() {
                     prop_assert_eq!(out.len(), size);
                 }
             }
@@ -363,7 +384,7 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_named() {
-        for (codec, name) in [(Codec::Lzo, "LZO"), (Codec::Lz4, "Hadoop"), (Codec::Unknown(99), "99")] {
+        for (codec, name) in [(LZO, "LZO"), (LZ4_HADOOP, "Hadoop"), (99, "99")] {
             let e = Decompressor::new().decompress(codec, &[1], &mut Vec::new(), 1).expect_err("not ours");
             assert!(matches!(e, Error::Unsupported(_)) && e.to_string().contains(name), "{e}");
         }
