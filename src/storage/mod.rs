@@ -3,18 +3,35 @@
 //! A [`Storage`] is a folder of files named by relative, `/`-separated paths. A file becomes visible whole
 //! or not at all: [`Storage::create`] writes somewhere no reader looks until [`Output::finish`], and
 //! [`Storage::publish_if_absent`] is the atomic step that the table's log rests on.
+//!
+//! [`Local`] is a folder of the file system, [`Memory`] one that lives in memory, and [`Faulty`] a disk that
+//! crashes and fails where a test asks for it, below the very algorithm that `Local` runs.
+
+mod faulty;
+mod folder;
+mod local;
+mod map;
+mod memory;
+mod path;
 
 use std::fmt::Debug;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::Result;
+pub use faulty::{Fault, FaultPlan, Faulty};
+pub use local::Local;
+pub use memory::Memory;
 
-/// A folder of files. Paths are relative, with `/` between parts; errors name the path.
+use crate::error::{Error, Result};
+
+/// A folder of files. Paths are relative, with `/` between parts, and mean themselves (a `%` is a `%`);
+/// one that is absolute or has an empty, `.` or `..` part is [`Error::Invalid`]. Errors name the path; an
+/// [`Error::Io`] has the [`io::Error`] as its source.
 pub trait Storage: Debug + Send + Sync {
-    /// Opens a file for reading; [`Error::Io`](crate::Error::Io) when it is not there.
+    /// Opens a file for reading; [`Error::Io`] when it is not there (see [`is_not_found`]).
     fn open(&self, path: &str) -> Result<Arc<dyn Input>>;
 
     /// Starts a file that appears under `path` when finished, replacing one that is there. Until then
@@ -24,12 +41,17 @@ pub trait Storage: Debug + Send + Sync {
     /// Makes `path` with these bytes, durable on return, if no file is there yet; a reader sees all of them
     /// or no file. Two callers at once: exactly one gets [`Published::Done`].
     ///
-    /// After an error the file may or may not be there; read it to know.
+    /// After an error the file may or may not be there. Publish again to know: `Exists`, with these
+    /// bytes in the file, means that it was.
     fn publish_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Published>;
 
     /// All finished files whose path starts with `prefix` (a folder's ends in `/`; empty: all), at any depth,
     /// sorted by path. A folder that is not there has no files.
     fn list(&self, prefix: &str) -> Result<Vec<Entry>>;
+
+    /// Files that were started and are not finished, at any depth, sorted by path: of writers that are at work,
+    /// or that died. [`remove`](Self::remove) takes these paths.
+    fn list_unfinished(&self) -> Result<Vec<Entry>>;
 
     /// Removes a file; one that is not there is no error.
     fn remove(&self, path: &str) -> Result<()>;
@@ -43,7 +65,7 @@ pub trait Storage: Debug + Send + Sync {
 pub enum Published {
     /// The file is there, with these bytes, durable.
     Done,
-    /// Another file was there before.
+    /// Another file was there before; its name is durable too.
     Exists,
 }
 
@@ -60,11 +82,11 @@ pub struct Entry {
 
 /// An open file to read ranges of.
 pub trait Input: Debug + Send + Sync {
-    /// Its length in bytes.
+    /// Its length in bytes when it was opened.
     fn bytes(&self) -> u64;
 
     /// The bytes of `range`, without a copy where the storage can;
-    /// [`Error::Corrupt`](crate::Error::Corrupt) when it reaches past the end.
+    /// [`Error::Corrupt`] when it reaches past the end.
     fn read(&self, range: Range<u64>) -> Result<Bytes>;
 
     /// What a person calls this file, for errors.
@@ -73,9 +95,46 @@ pub trait Input: Debug + Send + Sync {
 
 /// A file being written. Dropped without [`finish`](Self::finish), it never appears.
 pub trait Output: Send {
-    /// Appends bytes.
+    /// Appends bytes. After an error the file cannot be finished.
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
 
     /// Makes the file durable (its bytes, then its name) and visible under its path.
     fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// Whether an error says that a file (or folder) is not there.
+pub fn is_not_found(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|s| s.downcast_ref::<io::Error>());
+    matches!(error, Error::Io(_)) && source.is_some_and(|e| e.kind() == io::ErrorKind::NotFound)
+}
+
+/// An [`Error::Io`] that says what could not be done, why, and what helps; the cause stays its source.
+fn io_error(doing: &str, name: impl Into<String>, cause: io::Error) -> Error {
+    use io::ErrorKind as Kind;
+    let advice = match cause.kind() {
+        Kind::PermissionDenied => "; give this user the permission, or choose another place",
+        Kind::StorageFull | Kind::QuotaExceeded => "; free some space, then run it again",
+        Kind::ReadOnlyFilesystem => "; choose a place that can be written",
+        Kind::NotADirectory => "; a part of the path is a file, not a folder",
+        Kind::IsADirectory => "; it is a folder, name a file in it",
+        _ => "",
+    };
+    Error::io(format!("cannot {doing}: {cause}{advice}")).with_source(cause).in_file(name)
+}
+
+/// The piece of a file's bytes that `range` names.
+fn slice(bytes: &Bytes, range: Range<u64>, name: &str) -> Result<Bytes> {
+    let length = bytes.len() as u64;
+    check_range(&range, length, name)?;
+    // Both ends are at most the length, which is a usize.
+    Ok(bytes.slice(range.start as usize..range.end as usize))
+}
+
+fn check_range(range: &Range<u64>, length: u64, name: &str) -> Result<()> {
+    if range.start <= range.end && range.end <= length {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("bytes {} to {} wanted, the file has {length}", range.start, range.end))
+        .at_byte(range.start)
+        .in_file(name))
 }

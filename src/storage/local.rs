@@ -1,0 +1,279 @@
+//! A folder of the file system.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+
+use super::folder::{Disk, DiskEntry, Folder, storage_by_folder};
+use super::{Input, check_range, io_error, map, slice};
+use crate::error::{Error, Result};
+
+/// A folder of the file system. Cloning gives another handle on the same folder.
+///
+/// Writing needs a file system with hard links (all usual ones of Unix and NTFS), because a link is what
+/// makes a name atomically *only if* it is not there.
+///
+/// Reading maps files into memory. If another program makes a mapped file shorter in place, touching what is gone
+/// ends the process with SIGBUS. Nothing in this crate does that to a file; for folders where others might (log
+/// files that get truncated), use [`without_map`](Self::without_map).
+///
+/// Symbolic links to files are followed when reading. Those to folders are not entered, so that nothing outside
+/// the folder is listed, written or removed; the folder itself may be one.
+#[derive(Debug, Clone)]
+pub struct Local {
+    folder: Arc<Folder<OsDisk>>,
+}
+
+impl Local {
+    /// The folder at `root`, which is made by the first write, not here. [`Error::Invalid`] if a file is there.
+    pub fn new(root: impl AsRef<Path>) -> Result<Local> {
+        Local::with(root.as_ref(), true)
+    }
+
+    /// The same folder, with files read by plain reads instead of memory maps.
+    #[must_use]
+    pub fn without_map(&self) -> Local {
+        let disk = OsDisk { root: self.folder.disk().root.clone(), mapped: false };
+        Local { folder: Folder::new(disk) }
+    }
+
+    /// What a user names as a file: its folder, and its name in there.
+    pub fn file(path: impl AsRef<Path>) -> Result<(Local, String)> {
+        let path = path.as_ref();
+        let Some(Component::Normal(name)) = path.components().next_back() else {
+            return Err(Error::invalid("names a folder; name a file").in_file(path.display().to_string()));
+        };
+        let Some(name) = name.to_str() else {
+            return Err(Error::invalid("the name is not UTF-8; rename the file").in_file(path.display().to_string()));
+        };
+        Ok((Local::new(path.parent().unwrap_or(Path::new("")))?, name.to_owned()))
+    }
+
+    fn with(root: &Path, mapped: bool) -> Result<Local> {
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        if root.exists() && !root.is_dir() {
+            return Err(Error::invalid("is a file, where a folder is wanted").in_file(root.display().to_string()));
+        }
+        Ok(Local { folder: Folder::new(OsDisk { root: root.to_owned(), mapped }) })
+    }
+}
+
+storage_by_folder!(Local);
+
+#[derive(Debug)]
+struct OsDisk {
+    root: PathBuf,
+    mapped: bool,
+}
+
+impl OsDisk {
+    fn at(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+    }
+
+    /// Fails if a folder on the way from the top to `folder`, itself included, is a symbolic link.
+    fn refuse_linked_folders(&self, folder: &str) -> io::Result<()> {
+        let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
+        for part in ends.filter_map(|end| folder.get(..end)).filter(|part| !part.is_empty()) {
+            if self.at(part).symlink_metadata().is_ok_and(|m| m.is_symlink()) {
+                return Err(io::Error::other(format!("the folder {part} is a symbolic link, which is not entered")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Disk for OsDisk {
+    type File = File;
+
+    fn create_new(&self, path: &str) -> io::Result<File> {
+        File::options().append(true).create_new(true).open(self.at(path))
+    }
+
+    fn append(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(file, bytes)
+    }
+
+    fn sync_file(&self, file: &mut File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn make_root(&self) -> io::Result<()> {
+        let parent = |path: &Path| match path.parent() {
+            Some(p) if p.as_os_str().is_empty() => Some(PathBuf::from(".")),
+            parent => parent.map(Path::to_owned),
+        };
+        let mut missing = Vec::new();
+        let mut next = Some(self.root.clone());
+        while let Some(path) = next.filter(|path| !path.exists()) {
+            next = parent(&path);
+            missing.push(path);
+        }
+        for path in missing.iter().rev() {
+            match fs::create_dir(path) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+                _ => {}
+            }
+            if let Some(parent) = parent(path) {
+                sync_names(&parent)?;
+            }
+        }
+        if missing.is_empty()
+            && let Some(parent) = parent(&self.root)
+        {
+            // Whoever made it may have died before this. A parent that we may not open is not ours to sync.
+            let _ = sync_names(&parent);
+        }
+        Ok(())
+    }
+
+    fn make_folder(&self, path: &str) -> io::Result<()> {
+        self.refuse_linked_folders(path)?;
+        fs::create_dir(self.at(path))
+    }
+
+    fn sync_folder(&self, path: &str) -> io::Result<()> {
+        sync_names(&self.at(path))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.at(from), self.at(to))
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::hard_link(self.at(from), self.at(to))
+    }
+
+    fn unlink(&self, path: &str) -> io::Result<()> {
+        self.refuse_linked_folders(super::path::folder(path))?;
+        fs::remove_file(self.at(path))
+    }
+
+    fn open(&self, path: &str) -> io::Result<Arc<dyn Input>> {
+        self.refuse_linked_folders(super::path::folder(path))?;
+        let at = self.at(path);
+        // Asked before it is opened, because opening a pipe waits for its writer.
+        let kind = fs::metadata(&at)?.file_type();
+        if kind.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !kind.is_file() {
+            return Err(io::Error::other("not a regular file; give what comes through a pipe on standard input"));
+        }
+        let file = File::open(&at)?;
+        let bytes = file.metadata()?.len();
+        let name = at.display().to_string();
+        // A file system may be unable to map; an empty file cannot be.
+        let content = match if self.mapped && bytes > 0 { map::map(&file).ok() } else { None } {
+            Some(map) => Content::Mapped(map),
+            None => Content::Read(file, bytes),
+        };
+        Ok(Arc::new(LocalInput { name, content }))
+    }
+
+    fn entries(&self, folder: &str) -> io::Result<Vec<DiskEntry>> {
+        self.refuse_linked_folders(folder)?;
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.at(folder))? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            // A link's target counts where it is a file; one without target, or gone since, is not there.
+            let target = if kind.is_symlink() { fs::metadata(entry.path()) } else { entry.metadata() };
+            let Ok(target) = target else { continue };
+            if !target.is_file() && !kind.is_dir() {
+                continue;
+            }
+            let name = entry.file_name().into_string().map_err(|name: OsString| {
+                io::Error::other(format!("the name {} is not UTF-8; rename it", name.display()))
+            })?;
+            let modified = target.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+            entries.push(DiskEntry {
+                name,
+                is_folder: kind.is_dir(),
+                bytes: target.len(),
+                modified_ms: modified.map_or(0, |t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX)),
+            });
+        }
+        Ok(entries)
+    }
+
+    fn display(&self, path: &str) -> String {
+        self.at(path).display().to_string()
+    }
+}
+
+#[cfg(unix)]
+fn sync_names(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be opened to be synced; its file system journals names by itself.
+#[cfg(not(unix))]
+fn sync_names(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[derive(Debug)]
+struct LocalInput {
+    name: String,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Mapped(Bytes),
+    /// The file, and its length when it was opened.
+    Read(File, u64),
+}
+
+impl Input for LocalInput {
+    fn bytes(&self) -> u64 {
+        match &self.content {
+            Content::Mapped(bytes) => bytes.len() as u64,
+            Content::Read(_, bytes) => *bytes,
+        }
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        match &self.content {
+            Content::Mapped(bytes) => slice(bytes, range, &self.name),
+            Content::Read(file, bytes) => {
+                check_range(&range, *bytes, &self.name)?;
+                let wanted = usize::try_from(range.end - range.start)
+                    .map_err(|_| Error::limit("the range is larger than memory").in_file(&self.name))?;
+                let mut out = vec![0; wanted];
+                read_exact_at(file, &mut out, range.start)
+                    .map_err(|e| io_error("read it", &self.name, e).at_byte(range.start))?;
+                Ok(out.into())
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, at)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut out: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !out.is_empty() {
+        let n = std::os::windows::fs::FileExt::seek_read(file, out, at)?;
+        if n == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        out = out.get_mut(n..).unwrap_or_default();
+        at += n as u64;
+    }
+    Ok(())
+}
