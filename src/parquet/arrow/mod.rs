@@ -29,9 +29,14 @@
 //! Read only: ENUM (as Utf8), BSON, INTERVAL (as its 12 bytes), INT96 (as a Timestamp(ns)), decimals in
 //! BYTE_ARRAY, converted types without logical types.
 
+pub mod assemble;
 mod from_parquet;
 mod ipc;
+#[cfg(test)]
+mod nested_tests;
+pub mod node;
 mod restore;
+pub mod shred;
 mod to_parquet;
 
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
