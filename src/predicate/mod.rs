@@ -5,7 +5,7 @@
 //! answers two questions: which rows of a batch match ([`BoundPredicate::evaluate`]), and whether any or all
 //! rows *can* match, given only what is known of their least and greatest values ([`BoundPredicate::prune`]).
 //!
-//! ```ignore
+//! ```
 //! use hypostyle::predicate::{col, sql};
 //!
 //! let built = col("carrier").eq("UA").and(col("dep_delay").gt(60));
@@ -25,9 +25,14 @@
 
 mod bind;
 mod builder;
-#[allow(dead_code, reason = "bind uses them next")]
+mod coerce;
+mod display;
+mod evaluate;
+mod like;
 mod literal;
+mod prune;
 pub mod sql;
+mod widen;
 
 use arrow_array::ArrayRef;
 

@@ -1,0 +1,242 @@
+//! A bound predicate over bounds: which answers can its rows give at all?
+//!
+//! Each condition yields the *set* of truth values that some row may have. The sets are too large rather than
+//! too small: rows are dropped only when "true" is in no way possible, and all match only when nothing else is.
+//! What is missing, ill-typed or contradicts itself counts as not known.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+
+use super::bind::{BoundPredicate, Node};
+use super::evaluate::{compare, compare_scalar, plain, value_type};
+use super::like::{Kind, Pattern};
+use super::{Bounds, Comparison, Verdict};
+
+impl BoundPredicate {
+    /// Whether any or all of the rows that `bounds` describes match.
+    pub fn prune(&self, bounds: &dyn Bounds) -> Verdict {
+        if bounds.rows() == 0 {
+            return Verdict::Drop;
+        }
+        let columns: Vec<Known> = self.columns.iter().map(|c| Known::of(bounds, &c.name, &c.data_type)).collect();
+        match self.root.outcomes(&columns) {
+            TRUE => Verdict::AllMatch,
+            set if set & TRUE == 0 => Verdict::Drop,
+            _ => Verdict::Keep,
+        }
+    }
+}
+
+/// A set of truth values.
+type Outcomes = u8;
+const TRUE: Outcomes = 1;
+const FALSE: Outcomes = 2;
+const UNKNOWN: Outcomes = 4;
+
+impl Node {
+    fn outcomes(&self, columns: &[Known]) -> Outcomes {
+        let nothing = Known::default();
+        let column = |index: usize| columns.get(index).unwrap_or(&nothing);
+        match self {
+            Node::Constant(value) => outcome(*value),
+            Node::Known { column: c, value } => column(*c).or_null(outcome(Some(*value))),
+            Node::Compare { column: c, op, value } => {
+                let known = column(*c);
+                let edges = Edges { min: Some(value), max: Some(value) };
+                known.or_null(ranges(*op, known.edges(), edges, &|a, op, b| single(compare_scalar(a, op, b))))
+            }
+            Node::CompareColumns { left, op, right, common } => {
+                let (left, right) = (column(*left), column(*right));
+                let wide = |edge: &Option<ArrayRef>| edge.as_ref().and_then(|e| common.widen(e).ok());
+                let (left_wide, right_wide) = (
+                    Known { min: wide(&left.min), max: wide(&left.max), ..Known::default() },
+                    Known { min: wide(&right.min), max: wide(&right.max), ..Known::default() },
+                );
+                let values = ranges(*op, left_wide.edges(), right_wide.edges(), &|a, op, b| single(compare(a, op, b)));
+                // A NULL on either side makes the row unknown; where one side is always NULL, all rows are.
+                match left.or_null(values) | right.or_null(values) {
+                    _ if left.nulls == Nulls::All || right.nulls == Nulls::All => UNKNOWN,
+                    set => set,
+                }
+            }
+            Node::IsNull { column: c } => match column(*c).nulls {
+                Nulls::All => TRUE,
+                Nulls::None => FALSE,
+                Nulls::Some => TRUE | FALSE,
+            },
+            Node::Like { column: c, pattern } => {
+                let known = column(*c);
+                known.or_null(like(pattern, known))
+            }
+            Node::Is { condition, value } => {
+                let inner = condition.outcomes(columns);
+                let is = outcome(*value);
+                let yes = if inner & is != 0 { TRUE } else { 0 };
+                let no = if inner & !is != 0 { FALSE } else { 0 };
+                yes | no
+            }
+            Node::Not(inner) => not(inner.outcomes(columns)),
+            Node::And(all) => all.iter().fold(TRUE, |set, node| and(set, node.outcomes(columns))),
+            // De Morgan's law holds for three values too.
+            Node::Or(any) => not(any.iter().fold(TRUE, |set, node| and(set, not(node.outcomes(columns))))),
+        }
+    }
+}
+
+fn outcome(value: Option<bool>) -> Outcomes {
+    match value {
+        Some(true) => TRUE,
+        Some(false) => FALSE,
+        None => UNKNOWN,
+    }
+}
+
+fn not(set: Outcomes) -> Outcomes {
+    let swap = |from, to| if set & from != 0 { to } else { 0 };
+    swap(TRUE, FALSE) | swap(FALSE, TRUE) | (set & UNKNOWN)
+}
+
+/// Every conjunction of an outcome of one side with one of the other.
+fn and(left: Outcomes, right: Outcomes) -> Outcomes {
+    let yes = left & right & TRUE;
+    let no = (left | right) & FALSE;
+    // Unknown: one side is, and the other is that or true.
+    let unknown = (left & UNKNOWN != 0 && right & (TRUE | UNKNOWN) != 0)
+        || (right & UNKNOWN != 0 && left & (TRUE | UNKNOWN) != 0);
+    yes | no | if unknown { UNKNOWN } else { 0 }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Nulls {
+    None,
+    #[default]
+    Some,
+    All,
+}
+
+/// What can be relied on of a column's bounds: each value that is not NULL lies between `min` and `max`.
+#[derive(Debug, Default)]
+struct Known {
+    min: Option<ArrayRef>,
+    max: Option<ArrayRef>,
+    nulls: Nulls,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Edges<'a> {
+    min: Option<&'a ArrayRef>,
+    max: Option<&'a ArrayRef>,
+}
+
+impl Known {
+    fn of(bounds: &dyn Bounds, name: &str, data_type: &DataType) -> Known {
+        let given = bounds.column(name);
+        let usable = |edge: &Option<ArrayRef>| {
+            let edge = edge.as_ref().filter(|e| e.len() == 1 && value_type(e.data_type()) == data_type)?;
+            plain(edge).ok().filter(|e| e.logical_null_count() == 0 && !is_nan(e))
+        };
+        let (mut min, mut max) = (usable(&given.min), usable(&given.max));
+        if let (Some(least), Some(greatest)) = (&min, &max)
+            && single(compare(least, Comparison::Gt, greatest)) != Some(false)
+        {
+            (min, max) = (None, None);
+        }
+        // NaN is greater than any bound.
+        if data_type.is_floating() && given.nan_count != Some(0) {
+            max = None;
+        }
+        let nulls = match given.null_count {
+            Some(0) => Nulls::None,
+            Some(n) if n == bounds.rows() => Nulls::All,
+            _ => Nulls::Some,
+        };
+        Known { min, max, nulls }
+    }
+
+    fn edges(&self) -> Edges<'_> {
+        Edges { min: self.min.as_ref(), max: self.max.as_ref() }
+    }
+
+    /// The outcomes for values, and unknown for NULL, as far as either is there.
+    fn or_null(&self, values: Outcomes) -> Outcomes {
+        match self.nulls {
+            Nulls::None => values,
+            Nulls::Some => values | UNKNOWN,
+            Nulls::All => UNKNOWN,
+        }
+    }
+}
+
+/// The outcomes of comparing any value between the edges on the left with any between those on the right.
+fn ranges(
+    op: Comparison,
+    left: Edges<'_>,
+    right: Edges<'_>,
+    ask: &dyn Fn(&ArrayRef, Comparison, &ArrayRef) -> Option<bool>,
+) -> Outcomes {
+    let surely =
+        |a: Option<&ArrayRef>, op, b: Option<&ArrayRef>| a.zip(b).and_then(|(a, b)| ask(a, op, b)) == Some(true);
+    let never_if = |never: bool, set: Outcomes| if never { 0 } else { set };
+    let holds = |less: Comparison, not_less: Comparison| {
+        // `left less right`: true somewhere unless even the least is not; false somewhere unless the greatest is.
+        never_if(surely(left.min, not_less, right.max), TRUE) | never_if(surely(left.max, less, right.min), FALSE)
+    };
+    match op {
+        Comparison::Lt => holds(Comparison::Lt, Comparison::GtEq),
+        Comparison::LtEq => holds(Comparison::LtEq, Comparison::Gt),
+        Comparison::Gt => not(holds(Comparison::LtEq, Comparison::Gt)),
+        Comparison::GtEq => not(holds(Comparison::Lt, Comparison::GtEq)),
+        Comparison::Eq => {
+            let apart = surely(left.min, Comparison::Gt, right.max) || surely(left.max, Comparison::Lt, right.min);
+            // Both ranges are the same one point: max <= min on both diagonals.
+            let one = surely(left.max, Comparison::LtEq, right.min) && surely(left.min, Comparison::GtEq, right.max);
+            never_if(apart, TRUE) | never_if(one, FALSE)
+        }
+        Comparison::NotEq => not(ranges(Comparison::Eq, left, right, ask)),
+    }
+}
+
+fn like(pattern: &Pattern, known: &Known) -> Outcomes {
+    let prefix = pattern.prefix.as_str();
+    let (min, max) = (known.min.as_ref().and_then(text), known.max.as_ref().and_then(text));
+    // Texts with the prefix are those from it up to the first one that is greater without having it.
+    let none = max.is_some_and(|max| max < prefix) || min.is_some_and(|min| min > prefix && !min.starts_with(prefix));
+    let all = match pattern.kind() {
+        Kind::Prefix => {
+            prefix.is_empty()
+                || (min.is_some_and(|m| m.starts_with(prefix)) && max.is_some_and(|m| m.starts_with(prefix)))
+        }
+        Kind::Exact => min == Some(prefix) && max == Some(prefix),
+        _ => false,
+    };
+    match (none, all) {
+        (true, _) => FALSE,
+        (_, true) => TRUE,
+        _ => TRUE | FALSE,
+    }
+}
+
+fn text(edge: &ArrayRef) -> Option<&str> {
+    match edge.data_type() {
+        DataType::Utf8 => edge.as_string_opt::<i32>().map(|a| a.value(0)),
+        DataType::LargeUtf8 => edge.as_string_opt::<i64>().map(|a| a.value(0)),
+        DataType::Utf8View => edge.as_string_view_opt().map(|a| a.value(0)),
+        _ => None,
+    }
+}
+
+fn is_nan(edge: &ArrayRef) -> bool {
+    match edge.data_type() {
+        DataType::Float16 => edge.as_primitive::<Float16Type>().value(0).is_nan(),
+        DataType::Float32 => edge.as_primitive::<Float32Type>().value(0).is_nan(),
+        DataType::Float64 => edge.as_primitive::<Float64Type>().value(0).is_nan(),
+        _ => false,
+    }
+}
+
+/// The answer of a comparison of one element; `None` when it is unknown or failed.
+fn single(answer: crate::error::Result<arrow_array::BooleanArray>) -> Option<bool> {
+    answer.ok().filter(|a| a.len() == 1 && a.is_valid(0)).map(|a| a.value(0))
+}
