@@ -1,0 +1,1 @@
+//! Tests of NDJSON as a log.
