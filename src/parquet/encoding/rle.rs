@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(encode(&[4; 100], 3), [0xC8, 0x01, 4]);
         assert_eq!(encode(&[0, 1, 2, 3, 4, 5, 6, 7], 3), [0x03, 0x88, 0xC6, 0xFA]);
         assert_eq!(encode(&[300; 8], 9), [0x10, 0x2C, 0x01]);
-        assert_eq!(encode(&[], 5), []);
+        assert_eq!(encode(&[], 5), Vec::<u8>::new());
         assert_eq!(encode(&[0; 9], 0), [0x12]);
     }
 
