@@ -43,6 +43,12 @@ impl<'a> Cursor<'a> {
         self.at == self.bytes.len()
     }
 
+    /// All bytes, those read already too.
+    #[inline]
+    pub fn all(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The bytes that are left, without reading them.
     #[inline]
     pub fn rest(&self) -> &'a [u8] {

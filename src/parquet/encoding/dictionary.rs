@@ -7,7 +7,7 @@
 //! ```
 
 use super::bit_pack;
-use super::rle::{self, Run, width_of};
+use super::rle::{self, Position, Run, width_of};
 use crate::error::{Error, Result};
 
 /// Indices that are unpacked at a time: they stay in the nearest cache.
@@ -32,8 +32,18 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// From a page's values. A page without values may be without the width, too.
     pub fn new(bytes: &'a [u8]) -> Result<Decoder<'a>> {
+        Decoder::resume(bytes, Position::default())
+    }
+
+    /// A decoder of the same bytes as the one that gave `position`, which goes on from there.
+    pub fn resume(bytes: &'a [u8], position: Position) -> Result<Decoder<'a>> {
         let (&width, rest) = bytes.split_first().unwrap_or((&0, &[]));
-        Ok(Decoder { indices: rle::Decoder::new(rest, u32::from(width))? })
+        Ok(Decoder { indices: rle::Decoder::resume(rest, u32::from(width), position)? })
+    }
+
+    /// Where it stands; see [`resume`](Self::resume).
+    pub fn position(&self) -> Position {
+        self.indices.position()
     }
 
     /// Appends `count` values of `dictionary`, by index; an index beyond it is corrupt.

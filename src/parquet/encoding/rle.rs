@@ -185,17 +185,48 @@ pub enum Run<'a> {
 pub struct Decoder<'a> {
     cursor: Cursor<'a>,
     width: u32,
-    run: Run<'a>,
+    run: OpenRun,
+}
+
+/// Where a [`Decoder`] stands, without the bytes: who holds both can put the decoder away between reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    at: usize,
+    run: OpenRun,
+}
+
+/// The run that is being read; packed bytes are `start..end` of the decoder's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OpenRun {
+    Repeated { value: u32, count: usize },
+    Packed { start: usize, end: usize, skip: usize, count: usize },
+}
+
+impl Default for OpenRun {
+    fn default() -> OpenRun {
+        OpenRun::Repeated { value: 0, count: 0 }
+    }
 }
 
 impl<'a> Decoder<'a> {
     /// For `bytes` of values of `width` bits; wider than 32 is corrupt.
     pub fn new(bytes: &'a [u8], width: u32) -> Result<Decoder<'a>> {
-        let cursor = Cursor::new(bytes);
+        Decoder::resume(bytes, width, Position::default())
+    }
+
+    /// A decoder of the same bytes and width as the one that gave `position`, which goes on from there.
+    pub fn resume(bytes: &'a [u8], width: u32, position: Position) -> Result<Decoder<'a>> {
+        let mut cursor = Cursor::new(bytes);
         if width > 32 {
             return Err(cursor.corrupt(format!("a bit width of {width}; 32 is the widest")));
         }
-        Ok(Decoder { cursor, width, run: Run::Repeated { value: 0, count: 0 } })
+        cursor.skip(position.at)?;
+        Ok(Decoder { cursor, width, run: position.run })
+    }
+
+    /// Where it stands; see [`resume`](Self::resume).
+    pub fn position(&self) -> Position {
+        Position { at: self.cursor.position(), run: self.run }
     }
 
     /// The bits of a value.
@@ -213,14 +244,15 @@ impl<'a> Decoder<'a> {
         }
         loop {
             match &mut self.run {
-                Run::Repeated { count: 0, .. } | Run::Packed { count: 0, .. } => {}
-                Run::Repeated { value, count } => {
+                OpenRun::Repeated { count: 0, .. } | OpenRun::Packed { count: 0, .. } => {}
+                OpenRun::Repeated { value, count } => {
                     let n = max.min(*count);
                     *count -= n;
                     return Ok(Some(Run::Repeated { value: *value, count: n }));
                 }
-                Run::Packed { bytes, skip, count } => {
+                OpenRun::Packed { start, end, skip, count } => {
                     let n = max.min(*count);
+                    let bytes = self.cursor.all().get(*start..*end).unwrap_or_default();
                     let run = Run::Packed { bytes, skip: *skip, count: n };
                     *skip += n;
                     *count -= n;
@@ -234,7 +266,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn header(&mut self) -> Result<Run<'a>> {
+    fn header(&mut self) -> Result<OpenRun> {
         let header = self.cursor.varint()?;
         let too_long = |c: &Cursor<'a>| c.corrupt(format!("a run of {} values", header >> 1));
         let n = usize::try_from(header >> 1).map_err(|_| too_long(&self.cursor))?;
@@ -244,17 +276,18 @@ impl<'a> Decoder<'a> {
             for (to, from) in value.iter_mut().zip(bytes) {
                 *to = *from;
             }
-            return Ok(Run::Repeated { value: u32::from_le_bytes(value), count: n });
+            return Ok(OpenRun::Repeated { value: u32::from_le_bytes(value), count: n });
         }
         let count = n.checked_mul(GROUP).ok_or_else(|| too_long(&self.cursor))?;
         let wanted = n.checked_mul(self.width as usize).ok_or_else(|| too_long(&self.cursor))?;
         // Some writers cut the last group after its last value.
+        let start = self.cursor.position();
         let bytes = self.cursor.take(wanted.min(self.cursor.remaining()))?;
         let count = match self.width {
             0 => count,
             width => count.min((bytes.len() as u64 * 8 / u64::from(width)) as usize),
         };
-        Ok(Run::Packed { bytes, skip: 0, count })
+        Ok(OpenRun::Packed { start, end: start + bytes.len(), skip: 0, count })
     }
 
     /// Fills `out`; fewer values than wanted are corrupt.
@@ -350,7 +383,11 @@ mod tests {
             let mut d = Decoder::new(&bytes, width).expect("width");
             d.skip(cut).expect("skips");
             let mut out = vec![0; values.len() - cut];
-            d.read(&mut out).expect("reads");
+            d.clone().read(&mut out).expect("reads");
+            prop_assert_eq!(&out, &values[cut..]);
+            // Put away and taken up again.
+            out.fill(0);
+            Decoder::resume(&bytes, width, d.position()).expect("resumes").read(&mut out).expect("reads");
             prop_assert_eq!(&out, &values[cut..]);
         }
 
