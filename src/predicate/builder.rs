@@ -28,7 +28,6 @@ macro_rules! comparisons {
     };
 }
 
-#[expect(clippy::should_implement_trait, reason = "a comparison that gives a tree, not a bool, cannot be PartialEq")]
 impl ColumnName {
     comparisons! {
         /// `column = other`

@@ -38,8 +38,13 @@ impl Common {
         if *l == Null || *r == Null {
             return Ok(None);
         }
-        let comparable = both(&string) || both(&binary) || both(&instant) || both(&time) || both(&number);
-        Ok(Some(if !comparable && !(l == r && matches!(l, Boolean | Duration(_))) {
+        let comparable = both(&string)
+            || both(&binary)
+            || both(&instant)
+            || both(&time)
+            || both(&number)
+            || (l == r && matches!(l, Boolean | Duration(_)));
+        Ok(Some(if !comparable {
             return Err(Error::invalid(format!("values of types {l} and {r} cannot be compared")));
         } else if l == r {
             Common::Same
