@@ -13,6 +13,7 @@
 //! read by the functions below and not by arrow-ipc's own, which panic on values they do not know.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -20,6 +21,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::ARROW_SCHEMA_KEY;
+use super::node::DEPTH_MAX;
 use crate::parquet::format::KeyValue;
 
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -36,10 +38,10 @@ pub fn arrow_schema_metadata(arrow: &Schema) -> KeyValue {
     KeyValue { key: ARROW_SCHEMA_KEY.into(), value: Some(BASE64_STANDARD.encode(bytes)) }
 }
 
-/// What could be understood of an Arrow schema: flat fields only.
+/// What could be understood of an Arrow schema.
 #[derive(Debug)]
 pub(super) struct Hint {
-    /// None where the field is nested or of a type that is not known.
+    /// None where the field is of a type that is not known.
     pub fields: Vec<Option<Field>>,
     pub metadata: HashMap<String, String>,
 }
@@ -52,7 +54,7 @@ pub(super) fn decode(text: &str) -> Option<Hint> {
         None => bytes.as_slice(),
     };
     let schema = arrow_ipc::root_as_message(message).ok()?.header_as_schema()?;
-    let fields = schema.fields()?.iter().map(field).collect();
+    let fields = schema.fields()?.iter().map(|f| field(f, 0)).collect();
     Some(Hint { fields, metadata: metadata(schema.custom_metadata().into_iter().flatten()) })
 }
 
@@ -60,8 +62,11 @@ fn metadata<'a>(pairs: impl Iterator<Item = arrow_ipc::KeyValue<'a>>) -> HashMap
     pairs.filter_map(|kv| Some((kv.key()?.to_string(), kv.value()?.to_string()))).collect()
 }
 
-fn field(fb: arrow_ipc::Field<'_>) -> Option<Field> {
-    let mut data_type = value_type(fb)?;
+fn field(fb: arrow_ipc::Field<'_>, depth: usize) -> Option<Field> {
+    if depth > DEPTH_MAX {
+        return None;
+    }
+    let mut data_type = value_type(fb, depth)?;
     let mut is_ordered = false;
     if let Some(dictionary) = fb.dictionary() {
         data_type = DataType::Dictionary(Box::new(int_type(dictionary.indexType()?)?), Box::new(data_type));
@@ -72,8 +77,12 @@ fn field(fb: arrow_ipc::Field<'_>) -> Option<Field> {
 }
 
 /// The type of the field's values: those of its dictionary where it has one.
-fn value_type(fb: arrow_ipc::Field<'_>) -> Option<DataType> {
+fn value_type(fb: arrow_ipc::Field<'_>, depth: usize) -> Option<DataType> {
     use arrow_ipc::Type as T;
+    let child = |n: usize| {
+        let children = fb.children().filter(|c| n < c.len())?;
+        field(children.get(n), depth + 1).map(Arc::new)
+    };
     Some(match fb.type_type() {
         T::Null => DataType::Null,
         T::Bool => DataType::Boolean,
@@ -121,6 +130,18 @@ fn value_type(fb: arrow_ipc::Field<'_>) -> Option<DataType> {
                 _ => return None,
             }
         }
+        T::Struct_ => {
+            let children = fb.children().into_iter().flatten();
+            DataType::Struct(children.map(|c| field(c, depth + 1)).collect::<Option<_>>()?)
+        }
+        T::List => DataType::List(child(0)?),
+        T::LargeList => DataType::LargeList(child(0)?),
+        T::ListView => DataType::ListView(child(0)?),
+        T::LargeListView => DataType::LargeListView(child(0)?),
+        T::FixedSizeList => DataType::FixedSizeList(child(0)?, fb.type_as_fixed_size_list()?.listSize()),
+        T::Map => DataType::Map(child(0)?, fb.type_as_map()?.keysSorted()),
+        // Written as its values.
+        T::RunEndEncoded => child(1)?.data_type().clone(),
         _ => return None,
     })
 }

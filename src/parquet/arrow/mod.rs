@@ -33,16 +33,20 @@ pub mod assemble;
 mod from_parquet;
 mod ipc;
 #[cfg(test)]
+mod nested_schema_tests;
+#[cfg(test)]
 mod nested_tests;
 pub mod node;
 mod restore;
 pub mod shred;
 mod to_parquet;
+mod values;
 
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 
 pub use from_parquet::from_parquet;
 pub use ipc::arrow_schema_metadata;
+pub use node::Node;
 pub use to_parquet::to_parquet;
 
 use crate::error::{Error, Result};
@@ -68,6 +72,8 @@ pub struct ParquetSchema {
     pub leaves: Vec<Leaf>,
     /// The Arrow schema: one field a child of the root.
     pub arrow: SchemaRef,
+    /// How each field's values nest, down to its leaves.
+    pub nodes: Vec<Node>,
 }
 
 /// One leaf of a Parquet schema: a column of values with levels.
@@ -87,6 +93,8 @@ pub struct Leaf {
     pub def_max: u16,
     /// How many of its ancestors (and itself) are repeated.
     pub rep_max: u16,
+    /// The definition level from which an entry has a slot in the innermost list around it; 0 outside of lists.
+    pub slot: u16,
     /// The place of its top-level field in [`ParquetSchema::arrow`].
     pub field: usize,
     /// The Arrow type of its values; of a column whose whole field is this leaf, the field's type.

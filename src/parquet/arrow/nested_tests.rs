@@ -14,7 +14,7 @@ use super::node::Node;
 use super::shred::{LeafEntries, shred};
 
 /// Random types: what they are made of matters less than how they nest.
-fn data_type() -> impl Strategy<Value = DataType> {
+pub(super) fn data_type() -> impl Strategy<Value = DataType> {
     let leaf = prop_oneof![Just(DataType::Int32), Just(DataType::Utf8)];
     leaf.prop_recursive(3, 12, 3, |inner| {
         let field = (inner, any::<bool>());

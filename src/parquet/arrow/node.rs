@@ -50,11 +50,18 @@ pub enum Kind {
 
 /// What a node inherits.
 #[derive(Debug, Clone, Copy)]
-struct Levels {
-    rep: u16,
-    slot: u16,
+pub(super) struct Levels {
+    pub rep: u16,
+    pub slot: u16,
     /// The definition level of what is there above it.
-    def: u16,
+    pub def: u16,
+}
+
+impl Levels {
+    /// What the elements inherit of a list that is there from definition level `present` on.
+    pub fn element_of(self, present: u16) -> Levels {
+        Levels { rep: self.rep + 1, slot: present + 1, def: present + 1 }
+    }
 }
 
 impl Node {
@@ -74,8 +81,7 @@ impl Node {
         }
         let present = above.def + u16::from(field.is_nullable());
         let kind = if let Some(element) = element(field.data_type()) {
-            let below = Levels { rep: above.rep + 1, slot: present + 1, def: present + 1 };
-            Kind::List(Box::new(Node::at(element, below, next, depth + 1)?))
+            Kind::List(Box::new(Node::at(element, above.element_of(present), next, depth + 1)?))
         } else if let DataType::Struct(fields) = field.data_type() {
             let below = Levels { def: present, ..above };
             Kind::Struct(fields.iter().map(|f| Node::at(f, below, next, depth + 1)).collect::<Result<_>>()?)
@@ -130,9 +136,9 @@ pub fn with_element(data_type: &DataType, element: FieldRef) -> DataType {
     }
 }
 
-/// The same field of another type.
-pub fn with_type(field: &Field, data_type: DataType) -> FieldRef {
-    Arc::new(field.clone().with_data_type(data_type))
+/// The same field by another name.
+pub fn renamed(field: &Field, name: &str) -> FieldRef {
+    Arc::new(field.clone().with_name(name))
 }
 
 /// A struct type of these fields.

@@ -1,35 +1,94 @@
 //! Which Arrow type a column gets back: the one it was written from, where that agrees with what is stored.
 
-use arrow_schema::{DataType, Field, TimeUnit};
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use arrow_schema::{DataType, Field, FieldRef, TimeUnit};
+
+use super::node::{self, Kind, Node};
 use super::{EXTENSION_NAME_KEY, Leaf};
 use crate::parquet::format::{LogicalType, Type};
 
-/// `field` with the type and metadata of `hint`, if the values of `leaf` can be held by that type.
+/// Gives `node` the type and metadata of `hint`, if its values can be held by that type.
 ///
 /// The Parquet schema keeps the last word: a hint that does not fit, or is of another name, changes nothing,
 /// and nullability is never taken from it.
-pub(super) fn restore(field: Field, leaf: &mut Leaf, hint: &Field) -> Field {
-    if hint.name() != field.name() || leaf.refusal.is_some() {
-        return field;
+pub(super) fn restore(node: &mut Node, leaves: &mut [Leaf], hint: &Field) {
+    if hint.name() == node.field.name() {
+        apply(node, leaves, hint);
     }
-    let is_ordered = hint.dict_is_ordered().unwrap_or(false);
-    let data_type = match hint.data_type() {
-        DataType::Dictionary(key, value) if fits(leaf, field.data_type(), value) && key.is_dictionary_key_type() => {
-            hint.data_type().clone()
+}
+
+/// The same below the top, where elements, entries, keys and values go by place and not by name.
+fn apply(node: &mut Node, leaves: &mut [Leaf], hint: &Field) {
+    let own = node.field.data_type().clone();
+    let data_type = match (&mut node.kind, hint.data_type()) {
+        (Kind::Leaf(number), asked) => match leaves.get_mut(*number) {
+            Some(leaf) => leaf_type(leaf, &own, asked),
+            None => None,
+        },
+        (Kind::Struct(children), DataType::Struct(asked)) if children.len() == asked.len() => {
+            for (child, asked) in children.iter_mut().zip(asked) {
+                restore(child, leaves, asked);
+            }
+            Some(node::struct_of(children.iter().map(|c| Arc::clone(&c.field)).collect()))
         }
-        other if fits(leaf, field.data_type(), other) => other.clone(),
-        _ => return field,
+        (Kind::List(entries), DataType::Map(asked, sorted)) if matches!(own, DataType::Map(..)) => {
+            restore_entries(entries, leaves, asked);
+            Some(DataType::Map(Arc::clone(&entries.field), *sorted))
+        }
+        (Kind::List(element), asked) if !matches!(own, DataType::Map(..)) && !matches!(asked, DataType::Map(..)) => {
+            node::element(asked).map(|hint| {
+                apply(element, leaves, hint);
+                element.field = node::renamed(&element.field, hint.name());
+                node::with_element(asked, Arc::clone(&element.field))
+            })
+        }
+        _ => None,
     };
-    let mut metadata = hint.metadata().clone();
-    for (key, value) in field.metadata() {
+    let Some(data_type) = data_type else { return };
+    let is_ordered = hint.dict_is_ordered().unwrap_or(false);
+    let metadata = merged(hint.metadata(), node.field.metadata());
+    let field = node.field.as_ref().clone().with_data_type(data_type);
+    node.field = Arc::new(field.with_dict_is_ordered(is_ordered).with_metadata(metadata));
+}
+
+/// A map's entries: Arrow leaves the names of the three to the writer.
+fn restore_entries(entries: &mut Node, leaves: &mut [Leaf], hint: &FieldRef) {
+    let (Kind::Struct(children), DataType::Struct(asked)) = (&mut entries.kind, hint.data_type()) else { return };
+    if children.len() != asked.len() {
+        return;
+    }
+    for (child, asked) in children.iter_mut().zip(asked) {
+        apply(child, leaves, asked);
+        child.field = node::renamed(&child.field, asked.name());
+    }
+    let fields = children.iter().map(|c| Arc::clone(&c.field)).collect();
+    entries.field =
+        Arc::new(Field::new(hint.name(), node::struct_of(fields), false).with_metadata(hint.metadata().clone()));
+}
+
+fn leaf_type(leaf: &mut Leaf, own: &DataType, asked: &DataType) -> Option<DataType> {
+    let is_fit = match asked {
+        DataType::Dictionary(key, value) => fits(leaf, own, value) && key.is_dictionary_key_type(),
+        other => fits(leaf, own, other),
+    };
+    if !is_fit || leaf.refusal.is_some() {
+        return None;
+    }
+    leaf.data_type = asked.clone();
+    Some(asked.clone())
+}
+
+fn merged(hint: &HashMap<String, String>, own: &HashMap<String, String>) -> HashMap<String, String> {
+    let mut metadata = hint.clone();
+    for (key, value) in own {
         // An extension is a name with its metadata: both of the same field.
         if !(key.starts_with("ARROW:extension:") && metadata.contains_key(EXTENSION_NAME_KEY)) {
             metadata.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
-    leaf.data_type = data_type.clone();
-    field.with_data_type(data_type).with_dict_is_ordered(is_ordered).with_metadata(metadata)
+    metadata
 }
 
 /// Whether values of `leaf`, which are `own` by the Parquet schema alone, can be held by the type `asked`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
+use super::node::{Kind, Node};
 use super::{
     EXTENSION_NAME_KEY, FIELD_ID_KEY, JSON_EXTENSION, Leaf, ParquetSchema, UUID_EXTENSION, decimal_bytes, value_order,
 };
@@ -14,7 +15,7 @@ use crate::parquet::format::{ConvertedType, Empty, LogicalType, Repetition, Sche
 /// The schemas of a file that holds batches of `arrow`.
 ///
 /// # Errors
-/// [`Error::Unsupported`] naming the column for nested types, intervals, run-end encoding and
+/// [`Error::Unsupported`] naming the column for intervals, unions, structs without fields and
 /// negative decimal scales; [`Error::Invalid`] for types that no value can have (a FixedSizeBinary of 0 bytes).
 pub fn to_parquet(arrow: &Schema) -> Result<ParquetSchema> {
     let fields = arrow.fields();
@@ -25,24 +26,108 @@ pub fn to_parquet(arrow: &Schema) -> Result<ParquetSchema> {
         root.num_children = Some(count);
     }
     let mut leaves = Vec::with_capacity(fields.len());
+    let mut nodes = Vec::with_capacity(fields.len());
     for (index, field) in fields.iter().enumerate() {
-        let column = stored(field).map_err(|e| e.in_column(field.name()))?;
-        leaves.push(Leaf {
-            path: vec![field.name().clone()],
-            element: elements.len(),
+        let (node, _) = Node::of_arrow(field, leaves.len())?;
+        let mut shape = Shape { elements: &mut elements, leaves: &mut leaves, path: Vec::new(), field: index };
+        shape.emit(&node, field.name(), nullability(field)).map_err(|e| e.in_column(field.name()))?;
+        nodes.push(node);
+    }
+    Ok(ParquetSchema { elements, leaves, arrow: Arc::new(arrow.clone()), nodes })
+}
+
+fn nullability(field: &Field) -> Repetition {
+    if field.is_nullable() { Repetition::Optional } else { Repetition::Required }
+}
+
+/// Emits one element after another, depth first.
+struct Shape<'a> {
+    elements: &'a mut Vec<SchemaElement>,
+    leaves: &'a mut Vec<Leaf>,
+    path: Vec<String>,
+    field: usize,
+}
+
+impl Shape<'_> {
+    /// Spec: LogicalTypes.md, "Nested Types": three levels for lists and maps, with the names given there.
+    fn emit(&mut self, node: &Node, name: &str, repetition: Repetition) -> Result<()> {
+        self.path.push(name.to_string());
+        match &node.kind {
+            Kind::Leaf(_) => self.leaf(node, name, repetition)?,
+            Kind::Struct(children) => {
+                self.group(name, repetition, children.len(), None, Some(&node.field))?;
+                for child in children {
+                    self.emit(child, child.field.name(), nullability(&child.field))?;
+                }
+            }
+            Kind::List(entries) => match (node.field.data_type(), &entries.kind) {
+                (DataType::Map(..), Kind::Struct(pair)) => {
+                    self.group(name, repetition, 1, Some(LogicalType::Map(Empty {})), Some(&node.field))?;
+                    self.path.push("key_value".into());
+                    self.group("key_value", Repetition::Repeated, pair.len(), None, None)?;
+                    for (child, name) in pair.iter().zip(["key", "value"]) {
+                        self.emit(child, name, nullability(&child.field))?;
+                    }
+                    self.path.pop();
+                }
+                _ => {
+                    self.group(name, repetition, 1, Some(LogicalType::List(Empty {})), Some(&node.field))?;
+                    self.path.push("list".into());
+                    self.group("list", Repetition::Repeated, 1, None, None)?;
+                    self.emit(entries, "element", nullability(&entries.field))?;
+                    self.path.pop();
+                }
+            },
+        }
+        self.path.pop();
+        Ok(())
+    }
+
+    fn leaf(&mut self, node: &Node, name: &str, repetition: Repetition) -> Result<()> {
+        let column = stored(&node.field)?;
+        self.leaves.push(Leaf {
+            path: self.path.clone(),
+            element: self.elements.len(),
             physical: column.physical,
             type_length: column.type_length,
             order: value_order(column.physical, column.logical.as_ref(), false),
             logical: column.logical.clone(),
-            def_max: u16::from(field.is_nullable()),
-            rep_max: 0,
-            field: index,
-            data_type: field.data_type().clone(),
+            def_max: node.present,
+            rep_max: node.rep,
+            slot: node.slot,
+            field: self.field,
+            data_type: node.field.data_type().clone(),
             refusal: None,
         });
-        elements.push(column.element(field));
+        self.elements.push(column.element(&node.field, name, repetition));
+        Ok(())
     }
-    Ok(ParquetSchema { elements, leaves, arrow: Arc::new(arrow.clone()) })
+
+    fn group(
+        &mut self,
+        name: &str,
+        repetition: Repetition,
+        children: usize,
+        logical: Option<LogicalType>,
+        field: Option<&Field>,
+    ) -> Result<()> {
+        if children == 0 {
+            // Nothing would say which rows have it.
+            return Err(Error::unsupported("a struct without fields cannot be written to Parquet"));
+        }
+        let mut group = element(name, None);
+        group.repetition = Some(repetition);
+        group.num_children = i32::try_from(children).ok();
+        group.converted_type = logical.as_ref().and_then(converted);
+        group.logical_type = logical;
+        group.field_id = field.and_then(field_id);
+        self.elements.push(group);
+        Ok(())
+    }
+}
+
+fn field_id(field: &Field) -> Option<i32> {
+    field.metadata().get(FIELD_ID_KEY).and_then(|id| id.parse().ok())
 }
 
 /// How a field's values are stored.
@@ -53,18 +138,18 @@ struct Stored {
 }
 
 impl Stored {
-    fn element(self, field: &Field) -> SchemaElement {
-        let mut element = element(field.name(), Some(self.physical));
+    fn element(self, field: &Field, name: &str, repetition: Repetition) -> SchemaElement {
+        let mut element = element(name, Some(self.physical));
         if self.physical == Type::FixedLenByteArray {
             element.type_length = i32::try_from(self.type_length).ok();
         }
-        element.repetition = Some(if field.is_nullable() { Repetition::Optional } else { Repetition::Required });
+        element.repetition = Some(repetition);
         element.converted_type = self.logical.as_ref().and_then(converted);
         if let Some(LogicalType::Decimal(decimal)) = &self.logical {
             element.precision = Some(decimal.precision);
             element.scale = Some(decimal.scale);
         }
-        element.field_id = field.metadata().get(FIELD_ID_KEY).and_then(|id| id.parse().ok());
+        element.field_id = field_id(field);
         element.logical_type = self.logical;
         element
     }
@@ -95,6 +180,7 @@ fn stored(field: &Field) -> Result<Stored> {
     let extension = field.metadata().get(EXTENSION_NAME_KEY).map(String::as_str);
     let value_type = match field.data_type() {
         D::Dictionary(_, value) => value.as_ref(),
+        D::RunEndEncoded(_, values) => values.data_type(),
         other => other,
     };
     Ok(match value_type {
