@@ -7,6 +7,7 @@
     reason = "the names are parquet.thrift's, which documents them; here stands what it does not say"
 )]
 
+pub mod bloom_filter;
 pub mod footer;
 pub mod index;
 pub mod metadata;
