@@ -74,7 +74,8 @@ fn tuple(fields: &[(&str, DataType, bool)]) -> DataType {
 #[test]
 fn lists_by_every_rule() {
     use DataType::{Int32, Utf8};
-    let cases: Vec<(&[(&str, &str, &str, i32)], DataType, bool)> = vec![
+    type Case<'a> = (&'a [(&'a str, &'a str, &'a str, i32)], DataType, bool);
+    let cases: Vec<Case<'_>> = vec![
         // Three levels, with and without nulls.
         (
             &[
@@ -198,7 +199,7 @@ proptest! {
     fn nested_schemas_come_back(types in prop::collection::vec((data_type(), any::<bool>()), 1..4)) {
         let fields = types.into_iter().enumerate();
         let arrow = Schema::new(fields.map(|(i, (t, n))| Field::new(format!("c{i}"), t, n)).collect::<Vec<_>>());
-        let written = to_parquet(&arrow).expect("written");
+        let written = to_parquet::shape(&arrow).expect("written");
         let mut metadata = schema(&[]);
         metadata.schema = written.elements.clone();
         metadata.key_value_metadata = Some(vec![arrow_schema_metadata(&arrow)]);
