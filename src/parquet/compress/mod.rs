@@ -8,7 +8,10 @@
 
 mod brotli;
 mod gzip;
+mod hadoop;
+mod lz4;
 mod lz4_raw;
+mod lzo;
 mod snappy;
 mod zstd;
 
@@ -191,8 +194,8 @@ impl Decompressor {
 
     /// Replaces `out` by the `exact_bytes` bytes that `input` was before compression.
     ///
-    /// `codec` is the metadata's, by its number. More or fewer, or bytes that are not the codec's, are [`Error::Corrupt`]; LZO and Hadoop's LZ4 framing
-    /// are [`Error::Unsupported`]. Beyond `out` itself a codec allocates its own window at most (16 MiB).
+    /// `codec` is the metadata's, by its number. More or fewer, or bytes that are not the codec's, are
+    /// [`Error::Corrupt`]; an unknown codec is [`Error::Unsupported`]. Beyond `out` itself a codec allocates its own window at most (16 MiB).
     pub fn decompress(
         &mut self,
         codec: impl Into<i32>,
@@ -223,8 +226,8 @@ impl Decompressor {
                 }
             }
             LZ4_RAW => lz4_raw::decompress(input, out)?,
-            LZ4_HADOOP => return Err(Error::unsupported("pages in Hadoop's framing of LZ4 (codec LZ4)")),
-            LZO => return Err(Error::unsupported("pages compressed with LZO")),
+            LZ4_HADOOP => lz4::decompress(input, out)?,
+            LZO => lzo::decompress(input, out)?,
             other => return Err(Error::unsupported(format!("pages compressed with codec number {other}"))),
         };
         if written == exact_bytes {
@@ -383,10 +386,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_is_named() {
-        for (codec, name) in [(LZO, "LZO"), (LZ4_HADOOP, "Hadoop"), (99, "99")] {
-            let e = Decompressor::new().decompress(codec, &[1], &mut Vec::new(), 1).expect_err("not ours");
-            assert!(matches!(e, Error::Unsupported(_)) && e.to_string().contains(name), "{e}");
-        }
+    fn an_unknown_codec_is_named() {
+        let e = Decompressor::new().decompress(99, &[1], &mut Vec::new(), 1).expect_err("not ours");
+        assert!(matches!(e, Error::Unsupported(_)) && e.to_string().contains("99"), "{e}");
     }
 }
