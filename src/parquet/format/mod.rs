@@ -8,6 +8,7 @@
 )]
 
 pub mod bloom_filter;
+pub mod encryption;
 pub mod footer;
 pub mod index;
 pub mod metadata;
