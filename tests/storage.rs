@@ -1,5 +1,6 @@
 //! What every storage promises, and what the faulty disk takes away.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 use std::sync::Arc;
 use std::thread;
 
