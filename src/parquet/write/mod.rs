@@ -1,1 +1,29 @@
 //! Batches → row group → column chunk → page → bytes.
+//!
+//! ```text
+//! file           batches, in strips            row groups, page index, footer → Output
+//! row_group      a strip, column by column     chunks back to back
+//! column_chunk   rows of one column            pages, compressed, and what is known of them
+//! primitive, byte_array, boolean               values of one page: dictionary indices or PLAIN
+//! page           levels and values             compressed, with header and CRC
+//! ```
+//!
+//! Memory is bounded by the pages of the open row group, compressed, and by one open page and dictionary a column.
+
+mod boolean;
+mod byte_array;
+mod column_chunk;
+mod convert;
+mod dictionary;
+mod file;
+mod index;
+mod options;
+mod page;
+mod primitive;
+mod row_group;
+mod source;
+mod statistics;
+mod strip;
+
+pub use file::{FileWriter, WrittenFile};
+pub use options::{ColumnOptions, WriterOptions};

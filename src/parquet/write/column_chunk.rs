@@ -1,0 +1,519 @@
+//! One column of the open row group: rows → pages → compressed bytes, and what is known of them.
+
+use std::ops::Range;
+
+use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Float64Type, *};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer};
+use arrow_schema::DataType;
+
+use super::boolean::Booleans;
+use super::byte_array::ByteArrays;
+use super::convert;
+use super::index::{self, PageEntry};
+use super::options::ChunkOptions;
+use super::page::{self, Segments};
+use super::primitive::{Native, Primitives};
+use super::source::{FixedBytes, Slots, Source, Strings, Views};
+use super::statistics::{ChunkStatistics, Comparison, PageStatistics};
+use crate::error::{Error, Result};
+use crate::parquet::arrow::{Leaf, ValueOrder};
+use crate::parquet::compress::Compressor;
+use crate::parquet::encoding::rle;
+use crate::parquet::format::{
+    ColumnIndex, ColumnMetaData, Encoding, OffsetIndex, PageEncodingStats, PageType, SizeStatistics, Type,
+};
+
+/// The values of an open page, by physical type.
+pub(super) trait Kernel {
+    /// Appends the page's values as they are encoded, and begins the next page.
+    fn finish_page(&mut self, options: &ChunkOptions, body: &mut Vec<u8>) -> Finished;
+    /// Appends the dictionary that finished pages refer to, in PLAIN; how many values it has.
+    fn dictionary_page(&self, body: &mut Vec<u8>) -> usize;
+    /// Bytes of the open page and the dictionary, before compression, about.
+    fn open_bytes(&self) -> usize;
+    /// Bytes that it takes in memory.
+    fn memory_bytes(&self) -> usize;
+}
+
+/// What [`Kernel::finish_page`] did.
+pub(super) struct Finished {
+    pub encoding: Encoding,
+    pub statistics: PageStatistics,
+}
+
+/// A compressor and the buffers that pages pass through; columns of the same codec share it.
+#[derive(Debug)]
+pub(super) struct Press {
+    pub compressor: Compressor,
+    pub body: Vec<u8>,
+    pub scratch: Vec<u8>,
+}
+
+/// Writes one column of one row group.
+#[derive(Debug)]
+pub(super) struct ColumnWriter {
+    values: Values,
+    chunk: Chunk,
+}
+
+#[derive(Debug)]
+enum Values {
+    Null(Nulls),
+    Boolean(Booleans),
+    Int32(Primitives<i32>),
+    Int64(Primitives<i64>),
+    Float16(Primitives<half::f16>),
+    Float(Primitives<f32>),
+    Double(Primitives<f64>),
+    Bytes(ByteArrays),
+}
+
+/// Runs the same code for the kernel of each type.
+macro_rules! each {
+    ($values:expr, $kernel:ident => $body:expr) => {
+        match $values {
+            Values::Null($kernel) => $body,
+            Values::Boolean($kernel) => $body,
+            Values::Int32($kernel) => $body,
+            Values::Int64($kernel) => $body,
+            Values::Float16($kernel) => $body,
+            Values::Float($kernel) => $body,
+            Values::Double($kernel) => $body,
+            Values::Bytes($kernel) => $body,
+        }
+    };
+}
+
+impl ColumnWriter {
+    pub fn new(leaf: &Leaf, options: ChunkOptions) -> ColumnWriter {
+        let (order, dictionary, statistics) = (leaf.order, options.dictionary, options.statistics);
+        let value_type = match &leaf.data_type {
+            DataType::Dictionary(_, value) => value,
+            other => other,
+        };
+        let values = match leaf.physical {
+            _ if *value_type == DataType::Null => Values::Null(Nulls),
+            Type::Boolean => Values::Boolean(Booleans::new()),
+            Type::Int32 => Values::Int32(Primitives::new(order, dictionary, statistics)),
+            Type::Int64 => Values::Int64(Primitives::new(order, dictionary, statistics)),
+            Type::Float => Values::Float(Primitives::new(order, dictionary, statistics)),
+            Type::Double => Values::Double(Primitives::new(order, dictionary, statistics)),
+            _ if *value_type == DataType::Float16 => Values::Float16(Primitives::new(order, dictionary, statistics)),
+            _ => Values::Bytes(ByteArrays::new(leaf, dictionary, statistics)),
+        };
+        ColumnWriter { values, chunk: Chunk::new(leaf, options) }
+    }
+
+    /// Takes the rows of an array of the leaf's type.
+    pub fn write(&mut self, array: &ArrayRef, press: &mut Press) -> Result<()> {
+        let flat;
+        let array = match array.as_any_dictionary_opt() {
+            Some(dictionary) => {
+                flat = arrow_select::take::take(dictionary.values(), dictionary.keys(), None)?;
+                flat.as_ref()
+            }
+            None => array.as_ref(),
+        };
+        let chunk = &mut self.chunk;
+        let rows = array.len();
+        let nulls = convert::nulls(array);
+        if !chunk.is_nullable && (nulls.is_some() || (rows > 0 && *array.data_type() == DataType::Null)) {
+            return Err(Error::invalid("a null in a column that is not nullable"));
+        }
+        match &mut self.values {
+            Values::Null(kernel) => chunk.write_nulls(kernel, rows, press),
+            Values::Boolean(kernel) => chunk.write_booleans(kernel, array.as_boolean().values(), nulls, press),
+            Values::Int32(kernel) => {
+                let mut scratch = Vec::new();
+                let values = convert::int32s(array, &mut scratch)?;
+                chunk.write_numbers(kernel, values, nulls, rows, press)
+            }
+            Values::Int64(kernel) => {
+                let mut scratch = Vec::new();
+                let values = convert::int64s(array, &mut scratch)?;
+                chunk.write_numbers(kernel, values, nulls, rows, press)
+            }
+            Values::Float16(kernel) => {
+                let mut scratch = Vec::new();
+                let values = convert::same::<Float16Type>(array, &mut scratch);
+                chunk.write_numbers(kernel, values, nulls, rows, press)
+            }
+            Values::Float(kernel) => {
+                let mut scratch = Vec::new();
+                let values = convert::same::<Float32Type>(array, &mut scratch);
+                chunk.write_numbers(kernel, values, nulls, rows, press)
+            }
+            Values::Double(kernel) => {
+                let mut scratch = Vec::new();
+                let values = convert::same::<Float64Type>(array, &mut scratch);
+                chunk.write_numbers(kernel, values, nulls, rows, press)
+            }
+            Values::Bytes(kernel) => match array.data_type() {
+                DataType::Utf8 => chunk.write_bytes(kernel, Strings(array.as_bytes::<Utf8Type>()), nulls, rows, press),
+                DataType::LargeUtf8 => {
+                    chunk.write_bytes(kernel, Strings(array.as_bytes::<LargeUtf8Type>()), nulls, rows, press)
+                }
+                DataType::Binary => {
+                    chunk.write_bytes(kernel, Strings(array.as_bytes::<BinaryType>()), nulls, rows, press)
+                }
+                DataType::LargeBinary => {
+                    chunk.write_bytes(kernel, Strings(array.as_bytes::<LargeBinaryType>()), nulls, rows, press)
+                }
+                DataType::Utf8View => {
+                    chunk.write_bytes(kernel, Views(array.as_byte_view::<StringViewType>()), nulls, rows, press)
+                }
+                DataType::BinaryView => {
+                    chunk.write_bytes(kernel, Views(array.as_byte_view::<BinaryViewType>()), nulls, rows, press)
+                }
+                DataType::FixedSizeBinary(_) => {
+                    chunk.write_bytes(kernel, FixedBytes(array.as_fixed_size_binary()), nulls, rows, press)
+                }
+                _ => {
+                    let mut scratch = Vec::new();
+                    let width = chunk.type_length;
+                    convert::fixed_decimals(array, width, &mut scratch)?;
+                    chunk.write_bytes(kernel, Slots { bytes: &scratch, width }, nulls, rows, press)
+                }
+            },
+        }
+    }
+
+    /// Bytes that the chunk will take in the file, about: the open page is taken to compress as those before.
+    pub fn encoded_bytes(&self) -> u64 {
+        let chunk = &self.chunk;
+        let stored = chunk.pages.bytes();
+        let open = each!(&self.values, kernel => kernel.open_bytes()) as u64;
+        match chunk.raw_bytes {
+            0 => stored + open,
+            raw => stored + (u128::from(open) * u128::from(stored) / u128::from(raw)) as u64,
+        }
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        let chunk = &self.chunk;
+        let bounds = chunk.options.bounds_bytes_max.min(64) * 2;
+        each!(&self.values, kernel => kernel.memory_bytes())
+            + chunk.pages.memory_bytes()
+            + chunk.levels.bytes()
+            + chunk.entries.capacity() * (size_of::<PageEntry>() + bounds)
+    }
+
+    /// Closes the last page; the chunk as it goes into the file.
+    pub fn finish(mut self, press: &mut Press) -> Result<FinishedChunk> {
+        let chunk = &mut self.chunk;
+        if chunk.page_rows > 0 {
+            each!(&mut self.values, kernel => chunk.close_page(kernel, press))?;
+        }
+        let mut dictionary = Segments::default();
+        let mut dictionary_raw = 0;
+        let mut distinct = None;
+        press.body.clear();
+        let entries = each!(&self.values, kernel => kernel.dictionary_page(&mut press.body));
+        if entries > 0 {
+            let kind = page::Kind::Dictionary { entries };
+            let crc = chunk.options.crc;
+            let bytes =
+                page::write(kind, &press.body, crc, &mut press.compressor, &mut press.scratch, &mut dictionary)?;
+            dictionary_raw = bytes.raw;
+            // Floats are told apart by their bits, which are more than their values.
+            let is_exact = chunk.plain_pages == 0 && chunk.comparison.order != ValueOrder::Float;
+            distinct = is_exact.then_some(entries as u64);
+        }
+        Ok(FinishedChunk { dictionary, dictionary_raw, distinct, chunk: self.chunk })
+    }
+}
+
+/// The part of a column that does not depend on its type.
+#[derive(Debug)]
+struct Chunk {
+    options: ChunkOptions,
+    physical: Type,
+    type_length: usize,
+    path: Vec<String>,
+    comparison: Comparison,
+    is_nullable: bool,
+    /// Definition levels of the open page; of a nullable column only.
+    levels: rle::Encoder,
+    /// Rows and nulls of the open page.
+    page_rows: usize,
+    page_nulls: usize,
+    /// Rows of the pages that are closed.
+    rows: u64,
+    pages: Segments,
+    raw_bytes: u64,
+    plain_pages: usize,
+    dictionary_pages: usize,
+    entries: Vec<PageEntry>,
+    statistics: ChunkStatistics,
+}
+
+impl Chunk {
+    fn new(leaf: &Leaf, options: ChunkOptions) -> Chunk {
+        Chunk {
+            options,
+            physical: leaf.physical,
+            type_length: leaf.type_length,
+            path: leaf.path.clone(),
+            comparison: Comparison::of(leaf),
+            is_nullable: leaf.is_nullable(),
+            levels: rle::Encoder::new(1),
+            page_rows: 0,
+            page_nulls: 0,
+            rows: 0,
+            pages: Segments::default(),
+            raw_bytes: 0,
+            plain_pages: 0,
+            dictionary_pages: 0,
+            entries: Vec::new(),
+            statistics: ChunkStatistics::default(),
+        }
+    }
+
+    /// Rows that the open page may take yet; never 0.
+    fn rows_room(&self) -> usize {
+        self.options.page_rows - self.page_rows
+    }
+
+    /// `values` are those of `rows` rows that are not null.
+    fn write_numbers<T: Native>(
+        &mut self,
+        kernel: &mut Primitives<T>,
+        values: &[T],
+        nulls: Option<&NullBuffer>,
+        rows: usize,
+        press: &mut Press,
+    ) -> Result<()> {
+        let mut rest = values;
+        let mut at = 0;
+        while at < rows {
+            let count = (rows - at).min(self.rows_room()).min(kernel.room(&self.options));
+            let taken = self.take_rows(nulls, at..at + count);
+            let (values, after) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
+            rest = after;
+            let is_full = kernel.push(values, &self.options);
+            self.close_if(is_full, kernel, press)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    fn write_booleans(
+        &mut self,
+        kernel: &mut Booleans,
+        values: &BooleanBuffer,
+        nulls: Option<&NullBuffer>,
+        press: &mut Press,
+    ) -> Result<()> {
+        let mut at = 0;
+        while at < values.len() {
+            let count = (values.len() - at).min(self.rows_room()).min(kernel.room(&self.options));
+            self.take_rows(nulls, at..at + count);
+            let piece = values.slice(at, count);
+            let is_full = match nulls {
+                None => kernel.push(&piece, &self.options),
+                Some(nulls) => {
+                    let mut dense = BooleanBufferBuilder::new(count);
+                    for (start, end) in nulls.slice(at, count).valid_slices() {
+                        dense.append_buffer(&piece.slice(start, end - start));
+                    }
+                    kernel.push(&dense.finish(), &self.options)
+                }
+            };
+            self.close_if(is_full, kernel, press)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    fn write_bytes(
+        &mut self,
+        kernel: &mut ByteArrays,
+        source: impl Source,
+        nulls: Option<&NullBuffer>,
+        rows: usize,
+        press: &mut Press,
+    ) -> Result<()> {
+        let mut at = 0;
+        while at < rows {
+            let count = (rows - at).min(self.rows_room());
+            let (taken, is_full) = kernel.push(source, nulls, at..at + count, self.page_rows == 0, &self.options)?;
+            self.take_rows(nulls, at..at + taken);
+            self.close_if(is_full, kernel, press)?;
+            at += taken;
+        }
+        Ok(())
+    }
+
+    fn write_nulls(&mut self, kernel: &mut Nulls, rows: usize, press: &mut Press) -> Result<()> {
+        let mut left = rows;
+        while left > 0 {
+            let count = left.min(self.rows_room());
+            self.levels.push_run(0, count);
+            self.page_rows += count;
+            self.page_nulls += count;
+            self.close_if(false, kernel, press)?;
+            left -= count;
+        }
+        Ok(())
+    }
+
+    /// Counts rows into the open page and appends their levels; how many are not null.
+    fn take_rows(&mut self, nulls: Option<&NullBuffer>, rows: Range<usize>) -> usize {
+        let count = rows.len();
+        self.page_rows += count;
+        if !self.is_nullable {
+            return count;
+        }
+        let Some(nulls) = nulls.map(|nulls| nulls.slice(rows.start, count)).filter(|nulls| nulls.null_count() > 0)
+        else {
+            self.levels.push_run(1, count);
+            return count;
+        };
+        let mut at = 0;
+        for (start, end) in nulls.valid_slices() {
+            self.levels.push_run(0, start - at);
+            self.levels.push_run(1, end - start);
+            at = end;
+        }
+        self.levels.push_run(0, count - at);
+        self.page_nulls += nulls.null_count();
+        count - nulls.null_count()
+    }
+
+    fn close_if(&mut self, is_full: bool, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
+        if is_full || self.rows_room() == 0 { self.close_page(kernel, press) } else { Ok(()) }
+    }
+
+    fn close_page(&mut self, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
+        let body = &mut press.body;
+        body.clear();
+        if self.is_nullable {
+            let levels = self.levels.finish();
+            // 20,000 levels take 2.5 kB; a page's count has 31 bits.
+            body.extend_from_slice(&(levels.len() as u32).to_le_bytes());
+            body.extend_from_slice(&levels);
+        }
+        let Finished { encoding, mut statistics } = kernel.finish_page(&self.options, body);
+        statistics.nulls = self.page_nulls;
+        let kind = page::Kind::Data { entries: self.page_rows, encoding };
+        let offset = self.pages.bytes();
+        let crc = self.options.crc;
+        let bytes = page::write(kind, body, crc, &mut press.compressor, &mut press.scratch, &mut self.pages)
+            .map_err(|e| e.in_page(self.entries.len() as u64))?;
+        self.raw_bytes += bytes.raw;
+        match encoding {
+            Encoding::RleDictionary => self.dictionary_pages += 1,
+            _ => self.plain_pages += 1,
+        }
+        self.statistics.add(&statistics, self.comparison);
+        self.entries.push(PageEntry { offset, bytes: bytes.stored, first_row: self.rows, statistics });
+        self.rows += self.page_rows as u64;
+        (self.page_rows, self.page_nulls) = (0, 0);
+        Ok(())
+    }
+}
+
+/// A chunk that awaits its place in the file: its dictionary page, then its data pages.
+#[derive(Debug)]
+pub(super) struct FinishedChunk {
+    dictionary: Segments,
+    dictionary_raw: u64,
+    /// How many different values it has, where that is known.
+    distinct: Option<u64>,
+    chunk: Chunk,
+}
+
+impl FinishedChunk {
+    /// Its bytes in the file, in order.
+    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        self.dictionary.iter().chain(self.chunk.pages.iter())
+    }
+
+    /// What the footer says of it when it begins at `base` in the file.
+    pub fn metadata(&self, base: u64) -> ColumnMetaData {
+        let chunk = &self.chunk;
+        let dictionary_bytes = self.dictionary.bytes();
+        let mut encodings = Vec::new();
+        let mut encoding_stats = Vec::new();
+        let mut stats = |page_type, encoding, count: usize| {
+            if count > 0 {
+                if !encodings.contains(&encoding) {
+                    encodings.push(encoding);
+                }
+                encoding_stats.push(PageEncodingStats {
+                    page_type,
+                    encoding,
+                    count: i32::try_from(count).unwrap_or(i32::MAX),
+                });
+            }
+        };
+        stats(PageType::DictionaryPage, Encoding::Plain, usize::from(dictionary_bytes > 0));
+        stats(PageType::DataPage, Encoding::RleDictionary, chunk.dictionary_pages);
+        stats(PageType::DataPage, Encoding::Plain, chunk.plain_pages);
+        if chunk.is_nullable {
+            encodings.push(Encoding::Rle);
+        }
+        let statistics = &chunk.statistics;
+        let sizes = SizeStatistics {
+            unencoded_byte_array_data_bytes: statistics.byte_array_bytes.map(|n| n as i64),
+            repetition_level_histogram: None,
+            definition_level_histogram: chunk
+                .is_nullable
+                .then(|| vec![statistics.nulls as i64, statistics.values as i64]),
+        };
+        let has_sizes = sizes.unencoded_byte_array_data_bytes.is_some() || chunk.is_nullable;
+        ColumnMetaData {
+            type_: chunk.physical,
+            encodings,
+            path_in_schema: chunk.path.clone(),
+            codec: chunk.options.compression.codec(),
+            num_values: chunk.rows as i64,
+            total_uncompressed_size: (self.dictionary_raw + chunk.raw_bytes) as i64,
+            total_compressed_size: (dictionary_bytes + chunk.pages.bytes()) as i64,
+            key_value_metadata: None,
+            data_page_offset: (base + dictionary_bytes) as i64,
+            index_page_offset: None,
+            dictionary_page_offset: (dictionary_bytes > 0).then_some(base as i64),
+            statistics: chunk.options.statistics.then(|| statistics.finish(chunk.comparison.order, self.distinct)),
+            encoding_stats: Some(encoding_stats),
+            bloom_filter_offset: None,
+            bloom_filter_length: None,
+            size_statistics: has_sizes.then_some(sizes),
+        }
+    }
+
+    /// Its page index when it begins at `base` in the file.
+    pub fn indexes(&self, base: u64) -> (Option<ColumnIndex>, Option<OffsetIndex>) {
+        let chunk = &self.chunk;
+        if !chunk.options.statistics {
+            return (None, None);
+        }
+        let offsets = index::offset_index(&chunk.entries, base + self.dictionary.bytes());
+        (index::column_index(&chunk.entries, chunk.comparison), Some(offsets))
+    }
+}
+
+/// The kernel of a column that has no value but null.
+#[derive(Debug)]
+struct Nulls;
+
+impl Kernel for Nulls {
+    fn finish_page(&mut self, _: &ChunkOptions, _: &mut Vec<u8>) -> Finished {
+        Finished { encoding: Encoding::Plain, statistics: PageStatistics::default() }
+    }
+
+    fn dictionary_page(&self, _: &mut Vec<u8>) -> usize {
+        0
+    }
+
+    fn open_bytes(&self) -> usize {
+        0
+    }
+
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+}

@@ -1,0 +1,191 @@
+//! Arrow's values as Parquet stores them: without the nulls, in one slice.
+//!
+//! Where both hold them alike, and no value is null, nothing is copied.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrowPrimitiveType, PrimitiveArray};
+use arrow_buffer::{NullBuffer, i256};
+use arrow_schema::{DataType, TimeUnit};
+
+use crate::error::{Error, Result};
+use crate::parquet::arrow::DAY_MS;
+
+/// The values of an INT32 column.
+pub(super) fn int32s<'a>(array: &'a dyn Array, scratch: &'a mut Vec<i32>) -> Result<&'a [i32]> {
+    Ok(match array.data_type() {
+        DataType::Int8 => cast::<Int8Type, _>(array, scratch, i32::from),
+        DataType::Int16 => cast::<Int16Type, _>(array, scratch, i32::from),
+        DataType::Int32 => same::<Int32Type>(array, scratch),
+        DataType::UInt8 => cast::<UInt8Type, _>(array, scratch, i32::from),
+        DataType::UInt16 => cast::<UInt16Type, _>(array, scratch, i32::from),
+        DataType::UInt32 => cast::<UInt32Type, _>(array, scratch, u32::cast_signed),
+        DataType::Date32 => same::<Date32Type>(array, scratch),
+        DataType::Date64 => try_cast::<Date64Type, _>(array, scratch, |v| {
+            let days = if v % DAY_MS == 0 { i32::try_from(v / DAY_MS).ok() } else { None };
+            days.ok_or_else(|| Error::invalid(format!("the Date64 {v} ms is not a whole day that a date can hold")))
+        })?,
+        DataType::Time32(TimeUnit::Second) => try_cast::<Time32SecondType, _>(array, scratch, |v| {
+            v.checked_mul(1000).ok_or_else(|| beyond(v, "milliseconds of a time"))
+        })?,
+        DataType::Time32(_) => same::<Time32MillisecondType>(array, scratch),
+        DataType::Decimal32(p, _) => same_decimal::<Decimal32Type>(array, *p, scratch)?,
+        DataType::Decimal64(p, _) => decimal::<Decimal64Type, _>(array, *p, scratch, |v| v as i32)?,
+        DataType::Decimal128(p, _) => decimal::<Decimal128Type, _>(array, *p, scratch, |v| v as i32)?,
+        DataType::Decimal256(p, _) => decimal::<Decimal256Type, _>(array, *p, scratch, |v| v.as_i128() as i32)?,
+        other => return Err(unexpected(other)),
+    })
+}
+
+/// The values of an INT64 column.
+pub(super) fn int64s<'a>(array: &'a dyn Array, scratch: &'a mut Vec<i64>) -> Result<&'a [i64]> {
+    Ok(match array.data_type() {
+        DataType::Int64 => same::<Int64Type>(array, scratch),
+        DataType::UInt64 => cast::<UInt64Type, _>(array, scratch, u64::cast_signed),
+        DataType::Time64(TimeUnit::Microsecond) => same::<Time64MicrosecondType>(array, scratch),
+        DataType::Time64(_) => same::<Time64NanosecondType>(array, scratch),
+        DataType::Timestamp(TimeUnit::Second, _) => try_cast::<TimestampSecondType, _>(array, scratch, |v| {
+            v.checked_mul(1000).ok_or_else(|| beyond(v, "milliseconds of a timestamp"))
+        })?,
+        DataType::Timestamp(TimeUnit::Millisecond, _) => same::<TimestampMillisecondType>(array, scratch),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => same::<TimestampMicrosecondType>(array, scratch),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => same::<TimestampNanosecondType>(array, scratch),
+        DataType::Duration(TimeUnit::Second) => same::<DurationSecondType>(array, scratch),
+        DataType::Duration(TimeUnit::Millisecond) => same::<DurationMillisecondType>(array, scratch),
+        DataType::Duration(TimeUnit::Microsecond) => same::<DurationMicrosecondType>(array, scratch),
+        DataType::Duration(TimeUnit::Nanosecond) => same::<DurationNanosecondType>(array, scratch),
+        DataType::Decimal64(p, _) => same_decimal::<Decimal64Type>(array, *p, scratch)?,
+        DataType::Decimal128(p, _) => decimal::<Decimal128Type, _>(array, *p, scratch, |v| v as i64)?,
+        DataType::Decimal256(p, _) => decimal::<Decimal256Type, _>(array, *p, scratch, |v| v.as_i128() as i64)?,
+        other => return Err(unexpected(other)),
+    })
+}
+
+/// The values of an array that Parquet stores as they are.
+pub(super) fn same<'a, A: ArrowPrimitiveType>(
+    array: &'a dyn Array,
+    scratch: &'a mut Vec<A::Native>,
+) -> &'a [A::Native] {
+    let array = array.as_primitive::<A>();
+    match nulls(array) {
+        None => array.values(),
+        Some(nulls) => {
+            gather(array.values(), nulls, scratch);
+            scratch
+        }
+    }
+}
+
+fn cast<'a, A: ArrowPrimitiveType, T>(
+    array: &'a dyn Array,
+    scratch: &'a mut Vec<T>,
+    to: impl Fn(A::Native) -> T,
+) -> &'a [T] {
+    let array = array.as_primitive::<A>();
+    scratch.clear();
+    match nulls(array) {
+        None => scratch.extend(array.values().iter().map(|&v| to(v))),
+        Some(_) => scratch.extend(array.iter().flatten().map(to)),
+    }
+    scratch
+}
+
+fn try_cast<'a, A: ArrowPrimitiveType, T>(
+    array: &'a dyn Array,
+    scratch: &'a mut Vec<T>,
+    to: impl Fn(A::Native) -> Result<T>,
+) -> Result<&'a [T]> {
+    scratch.clear();
+    for value in array.as_primitive::<A>().iter().flatten() {
+        scratch.push(to(value)?);
+    }
+    Ok(scratch)
+}
+
+/// Arrow does not hold a decimal's digits to its precision; Parquet's readers rely on it.
+fn decimal<'a, A: DecimalType, T>(
+    array: &'a dyn Array,
+    precision: u8,
+    scratch: &'a mut Vec<T>,
+    to: impl Fn(A::Native) -> T,
+) -> Result<&'a [T]> {
+    try_cast::<A, T>(
+        array,
+        scratch,
+        |v| if fits::<A>(v, precision) { Ok(to(v)) } else { Err(digits::<A>(v, precision)) },
+    )
+}
+
+fn same_decimal<'a, A: DecimalType>(
+    array: &'a dyn Array,
+    precision: u8,
+    scratch: &'a mut Vec<A::Native>,
+) -> Result<&'a [A::Native]> {
+    let values = same::<A>(array, scratch);
+    match values.iter().find(|v| !fits::<A>(**v, precision)) {
+        Some(v) => Err(digits::<A>(*v, precision)),
+        None => Ok(values),
+    }
+}
+
+/// The decimals of an array by row, each as `width` bytes, big-endian; zeros where it is null.
+pub(super) fn fixed_decimals(array: &dyn Array, width: usize, scratch: &mut Vec<u8>) -> Result<()> {
+    scratch.clear();
+    scratch.reserve(array.len() * width);
+    match array.data_type() {
+        DataType::Decimal128(p, _) => fixed::<Decimal128Type>(array, *p, width, scratch, i256::from_i128),
+        DataType::Decimal256(p, _) => fixed::<Decimal256Type>(array, *p, width, scratch, |v| v),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn fixed<A: DecimalType>(
+    array: &dyn Array,
+    precision: u8,
+    width: usize,
+    out: &mut Vec<u8>,
+    to: impl Fn(A::Native) -> i256,
+) -> Result<()> {
+    let array: &PrimitiveArray<A> = array.as_primitive();
+    for value in array {
+        match value {
+            Some(v) if !fits::<A>(v, precision) => return Err(digits::<A>(v, precision)),
+            Some(v) => out.extend_from_slice(to(v).to_be_bytes().get(32 - width..).unwrap_or_default()),
+            None => out.resize(out.len() + width, 0),
+        }
+    }
+    Ok(())
+}
+
+fn fits<A: DecimalType>(value: A::Native, precision: u8) -> bool {
+    A::is_valid_decimal_precision(value, precision)
+}
+
+/// The nulls of an array that has some.
+pub(super) fn nulls(array: &dyn Array) -> Option<&NullBuffer> {
+    array.nulls().filter(|nulls| nulls.null_count() > 0)
+}
+
+/// Replaces `out` by the values that are not null.
+fn gather<T: Copy>(values: &[T], nulls: &NullBuffer, out: &mut Vec<T>) {
+    out.clear();
+    for (start, end) in nulls.valid_slices() {
+        out.extend_from_slice(values.get(start..end).unwrap_or_default());
+    }
+}
+
+#[cold]
+fn digits<A: DecimalType>(value: A::Native, precision: u8) -> Error {
+    Error::invalid(format!("the decimal {value:?} has more than the type's {precision} digits"))
+}
+
+#[cold]
+fn beyond(value: impl std::fmt::Display, what: &str) -> Error {
+    Error::invalid(format!("{value} s are more {what} than fit"))
+}
+
+/// The schema said that the column is stored so, and the batch has the schema.
+#[cold]
+fn unexpected(data_type: &DataType) -> Error {
+    Error::invalid(format!("no values of type {data_type} belong here"))
+}

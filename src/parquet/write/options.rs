@@ -1,0 +1,235 @@
+//! How a file is written.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::parquet::arrow::Leaf;
+use crate::parquet::compress::Compression;
+use crate::parquet::format::SortingColumn;
+
+/// How a [`FileWriter`](super::FileWriter) writes. The defaults are read by every reader of the last ten years.
+///
+/// ```
+/// use hypostyle::parquet::compress::Compression;
+/// use hypostyle::parquet::write::{ColumnOptions, WriterOptions};
+///
+/// let options = WriterOptions::default()
+///     .with_compression(Compression::Snappy)
+///     .with_row_group_rows(100_000)
+///     .with_column("id", ColumnOptions { dictionary: Some(false), ..ColumnOptions::default() });
+/// assert_eq!(options.page_rows, 20_000);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriterOptions {
+    /// How pages are compressed; ZSTD level 3.
+    pub compression: Compression,
+    /// A row group closes at this many rows; 1,048,576.
+    pub row_group_rows: usize,
+    /// A row group closes when its encoded, compressed pages reach about this many bytes; 128 MiB.
+    pub row_group_bytes: usize,
+    /// A page closes at this many rows; 20,000.
+    pub page_rows: usize,
+    /// A page closes before its values exceed this many bytes before compression; 1 MiB. One value may.
+    pub page_bytes: usize,
+    /// Whether columns are written through a dictionary while it pays; true.
+    pub dictionary: bool,
+    /// A dictionary that reaches this many bytes is given up; 1 MiB.
+    pub dictionary_bytes: usize,
+    /// Whether statistics of chunks and the page index are written; true.
+    pub statistics: bool,
+    /// Whether pages carry a CRC-32; true.
+    pub crc: bool,
+    /// Bounds of strings and binary values are cut to this many bytes; 64.
+    pub bounds_bytes_max: usize,
+    /// What the footer says besides, by key.
+    pub key_values: Vec<(String, String)>,
+    /// By which columns the rows are sorted. The caller promises it; the writer does not check.
+    pub sorting_columns: Vec<SortingColumn>,
+    /// What single columns do otherwise, by path.
+    pub columns: BTreeMap<String, ColumnOptions>,
+}
+
+/// What one column does otherwise than [`WriterOptions`] say; None: as they say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ColumnOptions {
+    /// How its pages are compressed.
+    pub compression: Option<Compression>,
+    /// Whether it is written through a dictionary while it pays.
+    pub dictionary: Option<bool>,
+    /// Whether its statistics and page index are written.
+    pub statistics: Option<bool>,
+}
+
+impl Default for WriterOptions {
+    fn default() -> WriterOptions {
+        WriterOptions {
+            compression: Compression::default(),
+            row_group_rows: 1 << 20,
+            row_group_bytes: 128 << 20,
+            page_rows: 20_000,
+            page_bytes: 1 << 20,
+            dictionary: true,
+            dictionary_bytes: 1 << 20,
+            statistics: true,
+            crc: true,
+            bounds_bytes_max: 64,
+            key_values: Vec::new(),
+            sorting_columns: Vec::new(),
+            columns: BTreeMap::new(),
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $field:ident, $type:ty;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $field: $type) -> WriterOptions {
+            self.$field = $field;
+            self
+        }
+    )*};
+}
+
+impl WriterOptions {
+    setters! {
+        /// Sets [`compression`](Self::compression).
+        with_compression: compression, Compression;
+        /// Sets [`row_group_rows`](Self::row_group_rows).
+        with_row_group_rows: row_group_rows, usize;
+        /// Sets [`row_group_bytes`](Self::row_group_bytes).
+        with_row_group_bytes: row_group_bytes, usize;
+        /// Sets [`page_rows`](Self::page_rows).
+        with_page_rows: page_rows, usize;
+        /// Sets [`page_bytes`](Self::page_bytes).
+        with_page_bytes: page_bytes, usize;
+        /// Sets [`dictionary`](Self::dictionary).
+        with_dictionary: dictionary, bool;
+        /// Sets [`dictionary_bytes`](Self::dictionary_bytes).
+        with_dictionary_bytes: dictionary_bytes, usize;
+        /// Sets [`statistics`](Self::statistics).
+        with_statistics: statistics, bool;
+        /// Sets [`crc`](Self::crc).
+        with_crc: crc, bool;
+        /// Sets [`bounds_bytes_max`](Self::bounds_bytes_max).
+        with_bounds_bytes_max: bounds_bytes_max, usize;
+        /// Sets [`sorting_columns`](Self::sorting_columns).
+        with_sorting_columns: sorting_columns, Vec<SortingColumn>;
+    }
+
+    /// Adds a pair to [`key_values`](Self::key_values).
+    #[must_use]
+    pub fn with_key_value(mut self, key: impl Into<String>, value: impl Into<String>) -> WriterOptions {
+        self.key_values.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets what the column at `path` does otherwise.
+    #[must_use]
+    pub fn with_column(mut self, path: impl Into<String>, options: ColumnOptions) -> WriterOptions {
+        self.columns.insert(path.into(), options);
+        self
+    }
+
+    /// [`Error::Invalid`] for options that cannot be followed with these columns.
+    pub(super) fn check(&self, leaves: &[Leaf]) -> Result<()> {
+        for (name, value) in [
+            ("row_group_rows", self.row_group_rows),
+            ("row_group_bytes", self.row_group_bytes),
+            ("page_rows", self.page_rows),
+            ("page_bytes", self.page_bytes),
+        ] {
+            if value == 0 {
+                return Err(Error::invalid(format!("{name} is 0: at least 1 is needed")));
+            }
+        }
+        for (name, value) in [("page_rows", self.page_rows), ("page_bytes", self.page_bytes)] {
+            if value > PAGE_MAX {
+                return Err(Error::invalid(format!("{name} is {value}: a page holds at most {PAGE_MAX}")));
+            }
+        }
+        for sorting in &self.sorting_columns {
+            if usize::try_from(sorting.column_idx).map_or(true, |i| i >= leaves.len()) {
+                let (i, n) = (sorting.column_idx, leaves.len());
+                return Err(Error::invalid(format!("rows sorted by column {i}: there are {n} columns, from 0")));
+            }
+        }
+        for path in self.columns.keys() {
+            if !leaves.iter().any(|leaf| leaf.name() == *path) {
+                let names: Vec<_> = leaves.iter().map(Leaf::name).collect();
+                return Err(Error::invalid(format!(
+                    "options for column {path}: there is none, only {}",
+                    names.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The options that hold for the column at `path`.
+    pub(super) fn of_column(&self, path: &str) -> ChunkOptions {
+        let column = self.columns.get(path).copied().unwrap_or_default();
+        ChunkOptions {
+            compression: column.compression.unwrap_or(self.compression),
+            dictionary: column.dictionary.unwrap_or(self.dictionary),
+            statistics: column.statistics.unwrap_or(self.statistics),
+            page_rows: self.page_rows,
+            page_bytes: self.page_bytes,
+            dictionary_bytes: self.dictionary_bytes,
+            bounds_bytes_max: self.bounds_bytes_max,
+            crc: self.crc,
+        }
+    }
+}
+
+/// A page's sizes and counts are 32-bit signed numbers; half of that leaves room for levels and one value more.
+const PAGE_MAX: usize = 1 << 30;
+
+/// The options of one column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ChunkOptions {
+    pub compression: Compression,
+    pub dictionary: bool,
+    pub statistics: bool,
+    pub page_rows: usize,
+    pub page_bytes: usize,
+    pub dictionary_bytes: usize,
+    pub bounds_bytes_max: usize,
+    pub crc: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parquet::arrow::to_parquet;
+    use arrow_schema::{DataType, Field, Schema};
+
+    #[test]
+    fn what_cannot_be_followed_is_named() {
+        let schema = Schema::new(vec![Field::new("a", DataType::Int32, true), Field::new("b", DataType::Utf8, true)]);
+        let leaves = to_parquet(&schema).expect("flat").leaves;
+        let sorting = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
+        let good = WriterOptions::default;
+        for (options, says) in [
+            (good().with_page_rows(0), "page_rows is 0: at least 1 is needed"),
+            (good().with_page_bytes(usize::MAX), "a page holds at most 1073741824"),
+            (good().with_row_group_bytes(0), "row_group_bytes is 0"),
+            (good().with_sorting_columns(vec![sorting(2)]), "column 2: there are 2 columns"),
+            (good().with_sorting_columns(vec![sorting(-1)]), "column -1"),
+            (good().with_column("c", ColumnOptions::default()), "column c: there is none, only a, b"),
+        ] {
+            let e = options.check(&leaves).expect_err(says);
+            assert!(e.kind() == "invalid" && e.to_string().contains(says), "{e}");
+        }
+        good().with_sorting_columns(vec![sorting(1)]).check(&leaves).expect("good");
+    }
+
+    #[test]
+    fn a_column_may_do_otherwise() {
+        let otherwise = ColumnOptions { compression: Some(Compression::Snappy), ..ColumnOptions::default() };
+        let options = WriterOptions::default().with_dictionary(false).with_column("b", otherwise);
+        assert_eq!(options.of_column("a").compression, Compression::default());
+        assert_eq!(options.of_column("b").compression, Compression::Snappy);
+        assert!(!options.of_column("b").dictionary);
+    }
+}

@@ -1,0 +1,169 @@
+//! One page: levels and values, compressed, behind its header.
+//!
+//! Spec: parquet.thrift, `PageHeader`; README.md of parquet-format, "Data Pages", "Checksumming".
+//!
+//! ```text
+//! page header   thrift compact
+//! page          compressed as a whole:
+//!               definition levels, of nullable columns: length (4 bytes, little-endian), RLE hybrid
+//!               values
+//! ```
+
+use crate::error::{Error, Result};
+use crate::parquet::compress::Compressor;
+use crate::parquet::format::{DataPageHeader, DictionaryPageHeader, Encoding, PageHeader, PageType, thrift};
+
+/// The kind of a page and what its header says of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Data {
+        /// Level entries, nulls included.
+        entries: usize,
+        encoding: Encoding,
+    },
+    Dictionary {
+        entries: usize,
+    },
+}
+
+/// Bytes of a page that was written, its header included.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PageBytes {
+    /// Before compression.
+    pub raw: u64,
+    /// As in the file.
+    pub stored: i32,
+}
+
+/// Compresses `body` and appends header and page to `out`.
+pub(super) fn write(
+    kind: Kind,
+    body: &[u8],
+    crc: bool,
+    compressor: &mut Compressor,
+    scratch: &mut Vec<u8>,
+    out: &mut Segments,
+) -> Result<PageBytes> {
+    scratch.clear();
+    compressor.compress(body, scratch)?;
+    let mut header = PageHeader {
+        type_: PageType::DataPage,
+        uncompressed_page_size: size(body.len())?,
+        compressed_page_size: size(scratch.len())?,
+        crc: crc.then(|| crc32fast::hash(scratch).cast_signed()),
+        data_page_header: None,
+        index_page_header: None,
+        dictionary_page_header: None,
+        data_page_header_v2: None,
+    };
+    match kind {
+        Kind::Data { entries, encoding } => {
+            header.data_page_header = Some(DataPageHeader {
+                num_values: size(entries)?,
+                encoding,
+                definition_level_encoding: Encoding::Rle,
+                repetition_level_encoding: Encoding::Rle,
+                // Readers take them from the page index.
+                statistics: None,
+            });
+        }
+        Kind::Dictionary { entries } => {
+            header.type_ = PageType::DictionaryPage;
+            header.dictionary_page_header =
+                Some(DictionaryPageHeader { num_values: size(entries)?, encoding: Encoding::Plain, is_sorted: None });
+        }
+    }
+    let header = thrift::encode(&header);
+    let stored = size(header.len() + scratch.len())?;
+    out.append(&header, scratch);
+    Ok(PageBytes { raw: (header.len() + body.len()) as u64, stored })
+}
+
+fn size(n: usize) -> Result<i32> {
+    i32::try_from(n)
+        .map_err(|_| Error::limit(format!("a page of {n} bytes: 2147483647 is the most, values are too long")))
+}
+
+/// Bytes that grow at the end, in pieces: nothing is moved to grow, and little is allocated ahead.
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    segments: Vec<Vec<u8>>,
+    bytes: u64,
+}
+
+const SEGMENT_BYTES_MIN: usize = 4 << 10;
+const SEGMENT_BYTES_MAX: usize = 1 << 20;
+
+impl Segments {
+    fn append(&mut self, header: &[u8], page: &[u8]) {
+        let wanted = header.len() + page.len();
+        let last = match self.segments.last_mut() {
+            Some(last) if last.capacity() - last.len() >= wanted => last,
+            _ => {
+                let like_all = usize::try_from(self.bytes).unwrap_or(usize::MAX);
+                let capacity = wanted.max(like_all.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX));
+                self.segments.push_mut(Vec::with_capacity(capacity))
+            }
+        };
+        last.extend_from_slice(header);
+        last.extend_from_slice(page);
+        self.bytes += wanted as u64;
+    }
+
+    /// Bytes in it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.segments.iter().map(Vec::capacity).sum()
+    }
+
+    /// Its pieces in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().map(Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parquet::compress::Compression;
+
+    #[test]
+    fn a_page_says_what_it_holds() {
+        let body = vec![7u8; 1000];
+        for (compression, crc) in [(Compression::Uncompressed, true), (Compression::Snappy, false)] {
+            let mut out = Segments::default();
+            let mut compressor = Compressor::new(compression).expect("a compressor");
+            let kind = Kind::Data { entries: 250, encoding: Encoding::Plain };
+            let bytes = write(kind, &body, crc, &mut compressor, &mut Vec::new(), &mut out).expect("written");
+            let file: Vec<u8> = out.iter().flatten().copied().collect();
+            assert_eq!((file.len() as i32, out.bytes()), (bytes.stored, file.len() as u64));
+            let (header, header_bytes) = thrift::decode::<PageHeader>(&file, 0).expect("a header");
+            let page = &file[header_bytes..];
+            assert_eq!(header.compressed_page_size as usize, page.len());
+            assert_eq!(header.uncompressed_page_size, 1000);
+            assert_eq!(bytes.raw, header_bytes as u64 + 1000);
+            assert_eq!(header.crc, crc.then(|| crc32fast::hash(page) as i32));
+            let data = header.data_page_header.expect("a data page");
+            assert_eq!((data.num_values, data.encoding), (250, Encoding::Plain));
+            assert!(compression != Compression::Uncompressed || page == body);
+        }
+    }
+
+    #[test]
+    fn segments_keep_their_order_and_do_not_run_ahead() {
+        let mut out = Segments::default();
+        let mut all = Vec::new();
+        for i in 0..3000usize {
+            let page = vec![i as u8; i % 1000];
+            out.append(&[1], &page);
+            all.push(1);
+            all.extend(page);
+        }
+        assert_eq!(out.iter().flatten().copied().collect::<Vec<_>>(), all);
+        assert!(out.memory_bytes() < all.len() * 2 + SEGMENT_BYTES_MIN);
+    }
+}

@@ -1,0 +1,144 @@
+//! The open row group: one writer a column, then their chunks one after another in the file.
+
+use arrow_array::RecordBatch;
+
+use super::column_chunk::{ColumnWriter, FinishedChunk, Press};
+use super::options::{ChunkOptions, WriterOptions};
+use crate::error::Result;
+use crate::parquet::arrow::Leaf;
+use crate::parquet::compress::{Compression, Compressor};
+use crate::parquet::format::{ColumnChunk, RowGroup, SortingColumn, thrift};
+use crate::storage::Output;
+
+/// What all row groups of a file share: each column's options, and a press for each codec that is used.
+#[derive(Debug)]
+pub(super) struct Presses {
+    presses: Vec<(Compression, Press)>,
+    /// Options and the press of each column.
+    columns: Vec<(ChunkOptions, usize)>,
+}
+
+impl Presses {
+    pub fn new(leaves: &[Leaf], options: &WriterOptions) -> Result<Presses> {
+        let mut presses: Vec<(Compression, Press)> = Vec::new();
+        let mut columns = Vec::with_capacity(leaves.len());
+        for leaf in leaves {
+            let options = options.of_column(&leaf.name());
+            let index = match presses.iter().position(|(compression, _)| *compression == options.compression) {
+                Some(index) => index,
+                None => {
+                    let compressor = Compressor::new(options.compression)?;
+                    presses.push((options.compression, Press { compressor, body: Vec::new(), scratch: Vec::new() }));
+                    presses.len() - 1
+                }
+            };
+            columns.push((options, index));
+        }
+        Ok(Presses { presses, columns })
+    }
+
+    fn of(&mut self, column: usize) -> Option<&mut Press> {
+        let (_, index) = self.columns.get(column)?;
+        self.presses.get_mut(*index).map(|(_, press)| press)
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.presses.iter().map(|(_, press)| press.body.capacity() + press.scratch.capacity()).sum()
+    }
+}
+
+/// The page index of one chunk, encoded, until the footer is written.
+#[derive(Debug, Default)]
+pub(super) struct EncodedIndexes {
+    pub column: Option<Vec<u8>>,
+    pub offset: Option<Vec<u8>>,
+}
+
+/// Writes one row group.
+#[derive(Debug)]
+pub(super) struct RowGroupWriter {
+    columns: Vec<ColumnWriter>,
+    pub rows: usize,
+}
+
+impl RowGroupWriter {
+    pub fn new(leaves: &[Leaf], presses: &Presses) -> RowGroupWriter {
+        let columns = leaves.iter().zip(&presses.columns).map(|(leaf, (options, _))| ColumnWriter::new(leaf, *options));
+        RowGroupWriter { columns: columns.collect(), rows: 0 }
+    }
+
+    /// Takes all rows of a batch of the file's schema.
+    pub fn write(&mut self, batch: &RecordBatch, leaves: &[Leaf], presses: &mut Presses) -> Result<()> {
+        for (index, ((column, array), leaf)) in self.columns.iter_mut().zip(batch.columns()).zip(leaves).enumerate() {
+            if let Some(press) = presses.of(index) {
+                column.write(array, press).map_err(|e| e.in_column(leaf.name()))?;
+            }
+        }
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    /// Bytes that it will take in the file, about.
+    pub fn encoded_bytes(&self) -> u64 {
+        self.columns.iter().map(ColumnWriter::encoded_bytes).sum()
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.columns.iter().map(ColumnWriter::memory_bytes).sum()
+    }
+
+    /// Appends the chunks to `out`, which is `base` bytes long.
+    pub fn finish(
+        self,
+        leaves: &[Leaf],
+        presses: &mut Presses,
+        out: &mut dyn Output,
+        base: u64,
+        ordinal: usize,
+        sorting: &[SortingColumn],
+    ) -> Result<(RowGroup, Vec<EncodedIndexes>, u64)> {
+        let rows = self.rows;
+        let mut position = base;
+        let mut columns = Vec::with_capacity(self.columns.len());
+        let mut indexes = Vec::with_capacity(self.columns.len());
+        for (index, (column, leaf)) in self.columns.into_iter().zip(leaves).enumerate() {
+            let Some(press) = presses.of(index) else { continue };
+            let chunk = column.finish(press).map_err(|e| e.in_column(leaf.name()))?;
+            columns.push(column_chunk(&chunk, position));
+            let (column_index, offset_index) = chunk.indexes(position);
+            indexes.push(EncodedIndexes {
+                column: column_index.as_ref().map(thrift::encode),
+                offset: offset_index.as_ref().map(thrift::encode),
+            });
+            for segment in chunk.segments() {
+                out.append(segment)?;
+                position += segment.len() as u64;
+            }
+        }
+        let sum = |size: fn(&ColumnChunk) -> i64| columns.iter().map(size).sum();
+        let row_group = RowGroup {
+            total_byte_size: sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_uncompressed_size)),
+            total_compressed_size: Some(sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_compressed_size))),
+            num_rows: rows as i64,
+            sorting_columns: (!sorting.is_empty()).then(|| sorting.to_vec()),
+            file_offset: Some(base as i64),
+            ordinal: i16::try_from(ordinal).ok(),
+            columns,
+        };
+        Ok((row_group, indexes, position - base))
+    }
+}
+
+fn column_chunk(chunk: &FinishedChunk, base: u64) -> ColumnChunk {
+    ColumnChunk {
+        file_path: None,
+        // Spec: parquet.thrift: writers that put no metadata there set it to 0.
+        file_offset: Some(0),
+        meta_data: Some(chunk.metadata(base)),
+        offset_index_offset: None,
+        offset_index_length: None,
+        column_index_offset: None,
+        column_index_length: None,
+    }
+}
