@@ -255,8 +255,8 @@ fn decimal(precision: u8, scale: i8) -> Result<Stored> {
     }
     let logical = Some(LogicalType::Decimal(DecimalType { scale: i32::from(scale), precision: i32::from(precision) }));
     Ok(match precision {
-        ..=9 => Stored { physical: Type::Int32, type_length: 0, logical },
-        ..=18 => Stored { physical: Type::Int64, type_length: 0, logical },
+        1..=9 => Stored { physical: Type::Int32, type_length: 0, logical },
+        10..=18 => Stored { physical: Type::Int64, type_length: 0, logical },
         _ => fixed(decimal_bytes(precision), logical),
     })
 }

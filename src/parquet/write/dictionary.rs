@@ -169,7 +169,7 @@ fn hash(bits: u64, seed: u64) -> u64 {
 
 #[inline]
 fn hash_bytes(value: &[u8], seed: u64) -> u64 {
-    let mut state = seed ^ value.len() as u64;
+    let mut state = seed ^ (value.len() as u64).wrapping_mul(MIX);
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     if let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) {
         let (words, _) = value.as_chunks::<16>();
@@ -218,7 +218,7 @@ mod tests {
         }
         assert_eq!(strings.get(4999), words[4999]);
         let size = strings.page().len();
-        assert_eq!(size, words.iter().map(|w| w.len() + 4).sum());
+        assert_eq!(size, words.iter().map(|w| w.len() + 4).sum::<usize>());
         assert_eq!(strings.index(b"new", size), None);
         assert_eq!(strings.index(&words[7], size), Some(7));
         strings.freeze(1);
