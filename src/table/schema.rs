@@ -19,6 +19,10 @@
 //! ```
 //!
 //! Whatever else Arrow has is refused by name: nothing is changed in silence.
+//!
+//! A field's metadata is kept, as strings. Arrow's extension types (a string that is JSON, say) are kept under keys of our own:
+//! readers take `ARROW:extension:name` of a Delta schema for a type that the data files must then have, and some refuse
+//! the table when they find it in one place and not the other. For the same reason data files go without them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -30,6 +34,16 @@ use crate::error::{Error, Result};
 
 /// The zone of a `timestamp` column in Arrow.
 pub(super) const UTC: &str = "UTC";
+
+const ARROW_EXTENSION: &str = "ARROW:extension:";
+const OWN_EXTENSION: &str = "hypostyle.extension.";
+
+/// The field without what makes it an extension type, as data files have it.
+pub(super) fn plain(field: &Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.retain(|key, _| !key.starts_with(ARROW_EXTENSION));
+    field.clone().with_metadata(metadata)
+}
 
 /// Delta's schema as Arrow's.
 pub(super) fn to_arrow(schema_string: &str) -> Result<SchemaRef> {
@@ -101,7 +115,11 @@ fn field(json: &Value, path: &str) -> Result<Field> {
     let data_type = data_type(member(object, "type", &path)?, &path)?;
     let mut metadata = HashMap::new();
     for (key, value) in object.get("metadata").and_then(Value::as_object).into_iter().flatten() {
-        metadata.insert(key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let key = match key.strip_prefix(OWN_EXTENSION) {
+            Some(rest) => format!("{ARROW_EXTENSION}{rest}"),
+            None => key.clone(),
+        };
+        metadata.insert(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     Ok(Field::new(name, data_type, flag(object, "nullable")).with_metadata(metadata))
 }
@@ -145,8 +163,12 @@ fn is_decimal(precision: u8, scale: i8) -> bool {
 
 fn fields_json(fields: &Fields, path: &str) -> Result<Vec<Value>> {
     let json = |field: &Arc<Field>| {
+        let own = |key: &String| match key.strip_prefix(ARROW_EXTENSION) {
+            Some(rest) => format!("{OWN_EXTENSION}{rest}"),
+            None => key.clone(),
+        };
         let metadata: Map<String, Value> =
-            field.metadata().iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+            field.metadata().iter().map(|(key, value)| (own(key), Value::from(value.as_str()))).collect();
         Ok(json!({
             "name": field.name(),
             "type": type_json(field.data_type(), &join(path, field.name()))?,
@@ -259,7 +281,10 @@ mod tests {
                 .with_metadata([("ARROW:extension:name".to_owned(), format!("\"{at}"))].into())
         };
         let schema = Schema::new(types.into_iter().enumerate().map(field).collect::<Vec<_>>());
-        assert_eq!(*to_arrow(&to_delta(&schema).unwrap()).unwrap(), schema);
+        let delta = to_delta(&schema).unwrap();
+        assert_eq!(*to_arrow(&delta).unwrap(), schema);
+        assert!(delta.contains("hypostyle.extension.name") && !delta.contains("ARROW:"), "{delta}");
+        assert!(schema.fields().iter().all(|field| plain(field).metadata().is_empty()));
     }
 
     #[test]

@@ -111,10 +111,11 @@ impl Snapshot {
         self.metadata.partition_columns.iter().any(|column| column == name)
     }
 
-    /// The columns that data files hold: all but those that partition the table.
+    /// The columns that data files hold: all but those that partition the table. They are plain, without Arrow's
+    /// extension types, because some readers want files to have exactly the types of the log. Write files with this schema.
     pub fn file_schema(&self) -> SchemaRef {
         let fields = self.schema.fields().iter().filter(|field| !self.is_partition_column(field.name()));
-        Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+        Arc::new(Schema::new(fields.map(|field| schema::plain(field)).collect::<Vec<_>>()))
     }
 }
 
