@@ -1,1 +1,141 @@
-//! Footer → prune → column chunk → page → batches.
+//! Parquet files → Arrow record batches.
+//!
+//! ```text
+//! footer ──> prune ──────> column_chunk ──> page ──────────> target ───> scan
+//! (file)     (row groups,  (byte ranges,    (checksum,       (values ->  (predicate columns
+//!             row ranges)   page headers)    decompression,   Arrow       first, then the
+//!                                            levels)          buffers)    rest; batches)
+//! ```
+//!
+//! Planning names byte ranges, fetching takes them from a [`storage::Input`](crate::storage::Input), decoding
+//! works on the bytes alone. A page that holds no row that is asked for is never decoded; with an offset
+//! index it is not even fetched.
+//!
+//! Nothing in the file is trusted: sizes are checked against the bytes that are there and against
+//! [`ReaderOptions::memory_bytes`] before they are taken, and whatever the bytes are, the end is batches or an
+//! [`Error`](crate::Error) that names column, page and byte.
+
+mod bounds;
+mod budget;
+mod column;
+mod column_chunk;
+mod file;
+mod inspect;
+mod levels;
+mod page;
+mod prune;
+mod scan;
+mod selection;
+mod target;
+
+use crate::predicate::Predicate;
+
+pub use file::FileReader;
+pub use inspect::PageInfo;
+pub use scan::Scan;
+
+/// How a file is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReaderOptions {
+    /// What a scan may hold in memory: decompressed pages, dictionaries and the batch that is being filled.
+    /// Bytes that the storage maps or holds anyway are not counted. 1 GiB by default.
+    pub memory_bytes: usize,
+    /// Whether a page's checksum, where it has one, is compared with its bytes. True by default.
+    pub verify_crc: bool,
+    /// Rows of a batch at most. 8192 by default.
+    pub batch_rows: usize,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> ReaderOptions {
+        ReaderOptions { memory_bytes: 1 << 30, verify_crc: true, batch_rows: 8192 }
+    }
+}
+
+impl ReaderOptions {
+    /// With another [`memory_bytes`](Self::memory_bytes).
+    #[must_use]
+    pub fn with_memory_bytes(mut self, bytes: usize) -> ReaderOptions {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// With another [`verify_crc`](Self::verify_crc).
+    #[must_use]
+    pub fn with_verify_crc(mut self, verify: bool) -> ReaderOptions {
+        self.verify_crc = verify;
+        self
+    }
+
+    /// With another [`batch_rows`](Self::batch_rows).
+    #[must_use]
+    pub fn with_batch_rows(mut self, rows: usize) -> ReaderOptions {
+        self.batch_rows = rows;
+        self
+    }
+}
+
+/// What to read of a file; by default everything.
+#[derive(Debug, Clone, Default)]
+pub struct ScanOptions {
+    /// Top-level columns of the batches, in this order; `None`: all of them, in the file's order.
+    pub columns: Option<Vec<String>>,
+    /// Only rows for which it is true. Its columns need not be among `columns`.
+    pub predicate: Option<Predicate>,
+    /// The first so many rows of those.
+    pub limit: Option<u64>,
+    /// Only these row groups, in this order.
+    pub row_groups: Option<Vec<usize>>,
+}
+
+impl ScanOptions {
+    /// With these columns only.
+    #[must_use]
+    pub fn with_columns(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> ScanOptions {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With rows only for which the predicate is true.
+    #[must_use]
+    pub fn with_predicate(mut self, predicate: Predicate) -> ScanOptions {
+        self.predicate = Some(predicate);
+        self
+    }
+
+    /// With the first so many rows only.
+    #[must_use]
+    pub fn with_limit(mut self, rows: u64) -> ScanOptions {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// With these row groups only.
+    #[must_use]
+    pub fn with_row_groups(mut self, row_groups: impl IntoIterator<Item = usize>) -> ScanOptions {
+        self.row_groups = Some(row_groups.into_iter().collect());
+        self
+    }
+}
+
+/// What a scan has read so far, and what it did not need to. Complete when the scan has ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScanCounts {
+    /// Row groups of which rows were read, or none were needed to count them.
+    pub row_groups_read: u64,
+    /// Row groups that statistics proved to hold no match, or that lie behind the limit.
+    pub row_groups_skipped: u64,
+    /// Data pages decoded.
+    pub pages_read: u64,
+    /// Data pages of the columns asked for that were passed over in row groups read, as far as they were met.
+    pub pages_skipped: u64,
+    /// Bytes of column chunks fetched from the storage.
+    pub bytes_read: u64,
+    /// All other bytes of the file's column chunks, those of columns not asked for among them.
+    pub bytes_skipped: u64,
+    /// Rows for which the predicate was evaluated; without a predicate, rows returned.
+    pub rows_read: u64,
+    /// Rows in the batches.
+    pub rows_returned: u64,
+}

@@ -1,0 +1,184 @@
+//! One column of a scan: from page to page and row group to row group, into the array of the batch.
+
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_buffer::builder::BooleanBufferBuilder;
+use arrow_schema::DataType;
+
+use crate::error::{Error, Result};
+use crate::parquet::arrow::Leaf;
+
+use super::budget::Budget;
+use super::column_chunk::ChunkPages;
+use super::levels::Validity;
+use super::page::{Page, PageOpener};
+use super::target::{self, Target};
+
+#[derive(Debug)]
+pub(super) struct Column {
+    leaf: Arc<Leaf>,
+    name: String,
+    target: Box<dyn Target>,
+    validity: Validity,
+    chunk: Option<ChunkPages>,
+    /// Rows of the row group that no opened page holds yet.
+    rows_ahead: usize,
+    page: Page,
+    opener: PageOpener,
+    /// Rows to pass over before the next one that is read.
+    skip: usize,
+    mask: BooleanBufferBuilder,
+    /// Data pages decoded in this chunk.
+    pages_read: u64,
+    array_type: DataType,
+}
+
+/// What a column read of one chunk.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ChunkCounts {
+    pub pages_read: u64,
+    pub pages_skipped: u64,
+    pub bytes_read: u64,
+}
+
+impl Column {
+    pub(super) fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<Column> {
+        leaf.check()?;
+        let name = leaf.name();
+        if leaf.def_max > 1 || leaf.rep_max > 0 {
+            return Err(Error::unsupported("nested columns cannot be read yet: leave the column out").in_column(name));
+        }
+        Ok(Column {
+            name,
+            target: target::new(&leaf, budget.reservation())?,
+            validity: Validity::default(),
+            chunk: None,
+            rows_ahead: 0,
+            page: Page::default(),
+            opener: PageOpener::new(verify_crc, budget.reservation()),
+            skip: 0,
+            mask: BooleanBufferBuilder::new(0),
+            pages_read: 0,
+            array_type: leaf.data_type.clone(),
+            leaf,
+        })
+    }
+
+    /// Goes to the start of another chunk, of `rows` rows; what is in the batch stays.
+    pub(super) fn start_chunk(&mut self, chunk: ChunkPages, rows: usize) {
+        self.chunk = Some(chunk);
+        self.rows_ahead = rows;
+        self.page.rows_left = 0;
+        self.skip = 0;
+        self.pages_read = 0;
+    }
+
+    /// Ends the chunk, whose rows are all read or skipped if `is_whole`; what it took.
+    pub(super) fn end_chunk(&mut self, is_whole: bool) -> Result<ChunkCounts> {
+        let Some(mut chunk) = self.chunk.take() else { return Ok(ChunkCounts::default()) };
+        // Page headers that were not looked at are not looked for, unless all rows have been read.
+        if is_whole && self.skip == 0 && self.pages_read > 0 && chunk.has_more_values() {
+            return Err(Error::corrupt("the chunk has more values than the row group has rows").in_column(&self.name));
+        }
+        self.page.rows_left = 0;
+        Ok(ChunkCounts {
+            pages_read: self.pages_read,
+            pages_skipped: chunk.pages_skipped + chunk.pages_left(),
+            bytes_read: chunk.bytes_fetched,
+        })
+    }
+
+    /// Passes over the next `rows` rows, when the ones behind are read.
+    pub(super) fn skip(&mut self, rows: usize) {
+        self.skip += rows;
+    }
+
+    /// Appends the next `rows` rows to the batch.
+    pub(super) fn read(&mut self, rows: usize) -> Result<()> {
+        let mut left = rows;
+        while left > 0 {
+            if self.page.rows_left == 0 || self.skip >= self.page.rows_left {
+                self.next_page(left)?;
+            }
+            let read = self.read_from_page(left);
+            left -= read.map_err(|e| self.at_page(e))?;
+        }
+        Ok(())
+    }
+
+    /// The batch's array; the batch is empty again.
+    pub(super) fn finish(&mut self) -> Result<ArrayRef> {
+        let array = self.target.finish(self.validity.finish()).map_err(|e| e.in_column(&self.name))?;
+        match &self.array_type {
+            DataType::Dictionary(..) => arrow_cast::cast(&array, &self.array_type)
+                .map_err(|e| Error::limit(format!("{e}: lower batch_rows")).in_column(&self.name)),
+            _ => Ok(array),
+        }
+    }
+
+    /// Reads at most `rows` rows of the open page; how many.
+    fn read_from_page(&mut self, rows: usize) -> Result<usize> {
+        let page = &mut self.page;
+        if self.skip > 0 {
+            // Less than the page has left.
+            let present = page.levels.skip(self.skip)?;
+            self.target.skip(&mut page.values, present)?;
+            page.rows_left -= self.skip;
+            self.skip = 0;
+        }
+        let count = rows.min(page.rows_left);
+        let present = page.levels.read(count, &mut self.mask)?;
+        if present == count {
+            self.target.read(&mut page.values, count)?;
+            self.validity.push_present(count);
+        } else {
+            self.target.read_spaced(&mut page.values, present, &self.mask)?;
+            self.validity.push_mask(&self.mask);
+        }
+        page.rows_left -= count;
+        Ok(count)
+    }
+
+    /// Opens the next page of which a row is wanted.
+    fn next_page(&mut self, missing: usize) -> Result<()> {
+        self.skip -= self.page.rows_left;
+        self.page.rows_left = 0;
+        let skipped_before = self.skip;
+        let Some(chunk) = &mut self.chunk else {
+            return Err(Error::corrupt(format!("{missing} rows are missing")).in_column(&self.name));
+        };
+        let raw = chunk.next_data_page(&mut self.skip).map_err(|e| e.in_column(&self.name))?;
+        self.rows_ahead = self.rows_ahead.saturating_sub(skipped_before - self.skip);
+        let Some(raw) = raw else {
+            return Err(Error::corrupt(format!("the chunk ends, {} rows are missing", missing + self.skip))
+                .in_column(&self.name));
+        };
+        if let Some(dictionary) = chunk.take_dictionary() {
+            let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
+            let (bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
+            self.target.set_dictionary(bytes, count).map_err(place)?;
+        }
+        let opened = self.opener.open(&raw, &self.leaf, chunk.codec, self.rows_ahead, &mut self.page);
+        opened.map_err(|e| self.at_page(e))?;
+        self.rows_ahead -= self.page.rows_left;
+        self.pages_read += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn at_page(&self, e: Error) -> Error {
+        outer_place(e, self.page.offset).in_page(self.page.ordinal).in_column(&self.name)
+    }
+}
+
+/// The error at byte `offset` of the file; a byte that it names already is one of the decompressed page.
+#[cold]
+fn outer_place(e: Error, offset: u64) -> Error {
+    match (&e, e.place().byte) {
+        (Error::Corrupt(_), Some(byte)) => {
+            Error::corrupt(format!("{} (at byte {byte} of a part of the page)", e.message())).at_byte(offset)
+        }
+        _ => e.at_byte(offset),
+    }
+}

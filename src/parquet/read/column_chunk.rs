@@ -1,0 +1,466 @@
+//! A column chunk: where its pages lie, which bytes to fetch, one page after another.
+//!
+//! Spec: README.md, "Column chunks"; PageIndex.md.
+//!
+//! ```text
+//! [dictionary page] data page 0, data page 1, …         each a header (thrift) and its body
+//! ```
+//!
+//! Without an offset index, pages are found one behind the other, so the chunk is fetched whole (when its first
+//! page is needed). With one, only the pages that hold selected rows are, neighbours together.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::parquet::format::thrift;
+use crate::parquet::format::{Codec, ColumnChunk, ColumnMetaData, OffsetIndex, PageHeader, PageType};
+use crate::storage::Input;
+
+use super::selection::Selection;
+
+/// Pages this near each other are fetched together, with what lies between.
+const GAP_BYTES_MAX: u64 = 16 << 10;
+/// A fetch of several pages is not made longer than this.
+const FETCH_BYTES_MAX: u64 = 8 << 20;
+
+/// Where a data page lies and which rows it holds, as the offset index says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PageSpan {
+    pub bytes: Range<u64>,
+    pub rows: Range<usize>,
+}
+
+/// One page as it stands in the file.
+#[derive(Debug, Clone)]
+pub(super) struct RawPage {
+    pub header: PageHeader,
+    /// Its number among the chunk's data pages.
+    pub ordinal: u64,
+    /// File position of the header.
+    pub offset: u64,
+    pub header_bytes: usize,
+    pub body: Bytes,
+}
+
+/// The pages of one chunk, from where the last call ended.
+#[derive(Debug)]
+pub(super) struct ChunkPages {
+    input: Arc<dyn Input>,
+    pub codec: Codec,
+    range: Range<u64>,
+    way: Way,
+    /// Data pages given or passed over.
+    ordinal: u64,
+    dictionary: Option<RawPage>,
+    has_dictionary: bool,
+    /// Bytes fetched so far.
+    pub bytes_fetched: u64,
+    /// Data pages passed over.
+    pub pages_skipped: u64,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// One behind the other; the bytes from `at` on, once fetched.
+    Whole { bytes: Option<Bytes>, at: u64 },
+    /// By the offset index.
+    Indexed { spans: Arc<[PageSpan]>, next: usize, fetches: Vec<Range<u64>>, fetched: Option<(u64, Bytes)> },
+}
+
+impl ChunkPages {
+    /// For the chunk `meta`. With `spans`, only bytes of pages that `selection` touches are fetched.
+    pub(super) fn new(
+        input: Arc<dyn Input>,
+        meta: &ColumnMetaData,
+        spans: Option<Arc<[PageSpan]>>,
+        selection: &Selection,
+    ) -> Result<ChunkPages> {
+        let range = byte_range(meta, input.bytes())?;
+        let way = match spans {
+            Some(spans) => {
+                let fetches = fetches(&spans, selection);
+                Way::Indexed { spans, next: 0, fetches, fetched: None }
+            }
+            None => Way::Whole { bytes: None, at: range.start },
+        };
+        Ok(ChunkPages {
+            input,
+            codec: meta.codec,
+            range,
+            way,
+            ordinal: 0,
+            dictionary: None,
+            has_dictionary: false,
+            bytes_fetched: 0,
+            pages_skipped: 0,
+        })
+    }
+
+    /// The next data page that is not covered by `skip` rows; `skip` becomes what is to be skipped inside it.
+    /// None at the chunk's end.
+    pub(super) fn next_data_page(&mut self, skip: &mut usize) -> Result<Option<RawPage>> {
+        match self.way {
+            Way::Whole { .. } => self.next_of_whole(skip),
+            Way::Indexed { .. } => self.next_by_index(skip),
+        }
+    }
+
+    /// The dictionary page, once; it is known when the first data page is given.
+    pub(super) fn take_dictionary(&mut self) -> Option<RawPage> {
+        self.dictionary.take()
+    }
+
+    /// The next page of any kind; none at the chunk's end. Only for chunks without spans.
+    pub(super) fn next_page(&mut self) -> Result<Option<RawPage>> {
+        let Way::Whole { bytes, at } = &mut self.way else { return Ok(None) };
+        let bytes = match bytes {
+            Some(bytes) => bytes,
+            None => {
+                let fetched = self.input.read(self.range.clone())?;
+                self.bytes_fetched += fetched.len() as u64;
+                bytes.insert(fetched)
+            }
+        };
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let page = split_page(bytes, *at, self.ordinal)?;
+        *at += (page.header_bytes + page.body.len()) as u64;
+        if matches!(page.header.type_, PageType::DataPage | PageType::DataPageV2) {
+            self.ordinal += 1;
+        }
+        Ok(Some(page))
+    }
+
+    /// Whether another data page with values follows; bytes that are no page do not count.
+    pub(super) fn has_more_values(&mut self) -> bool {
+        match &self.way {
+            Way::Whole { bytes: None, .. } | Way::Indexed { .. } => false,
+            Way::Whole { .. } => loop {
+                match self.next_page() {
+                    Ok(Some(page)) if data_values(&page.header).is_some_and(|n| n > 0) => return true,
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => return false,
+                }
+            },
+        }
+    }
+
+    /// Data pages that were neither given nor passed over yet, as far as they are known.
+    pub(super) fn pages_left(&self) -> u64 {
+        match &self.way {
+            Way::Whole { .. } => 0,
+            Way::Indexed { spans, next, .. } => (spans.len() - next) as u64,
+        }
+    }
+
+    fn next_of_whole(&mut self, skip: &mut usize) -> Result<Option<RawPage>> {
+        // Every page takes bytes, so the loop ends.
+        while let Some(page) = self.next_page()? {
+            match page.header.type_ {
+                PageType::DictionaryPage => self.keep_dictionary(page)?,
+                PageType::DataPage | PageType::DataPageV2 => {
+                    let values = data_values(&page.header).unwrap_or(0);
+                    if values == 0 {
+                        continue;
+                    }
+                    if values <= *skip {
+                        *skip -= values;
+                        self.pages_skipped += 1;
+                        continue;
+                    }
+                    return Ok(Some(page));
+                }
+                // Index pages, and kinds of the future.
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_by_index(&mut self, skip: &mut usize) -> Result<Option<RawPage>> {
+        let Way::Indexed { spans, next, .. } = &mut self.way else { return Ok(None) };
+        let spans = Arc::clone(spans);
+        let span = loop {
+            let Some(span) = spans.get(*next) else { return Ok(None) };
+            *next += 1;
+            self.ordinal += 1;
+            if span.rows.is_empty() {
+                continue;
+            }
+            if span.rows.len() > *skip {
+                break span;
+            }
+            *skip -= span.rows.len();
+            self.pages_skipped += 1;
+        };
+        let first = spans.first().map_or(self.range.start, |s| s.bytes.start);
+        if !self.has_dictionary && self.range.start < first {
+            let range = self.range.start..first;
+            let mut bytes = self.fetch(range.clone())?;
+            let page = split_page(&mut bytes, range.start, 0)?;
+            if page.header.type_ == PageType::DictionaryPage {
+                self.keep_dictionary(page)?;
+            }
+        }
+        let ordinal = self.ordinal - 1;
+        let mut bytes = self.fetch(span.bytes.clone())?;
+        let page = split_page(&mut bytes, span.bytes.start, ordinal)?;
+        let values = data_values(&page.header).ok_or_else(|| {
+            Error::corrupt(format!("a {:?} where the offset index has a data page", page.header.type_))
+                .at_byte(page.offset)
+                .in_page(ordinal)
+        })?;
+        if values != span.rows.len() {
+            return Err(Error::corrupt(format!(
+                "a page of {values} values, the offset index says {}",
+                span.rows.len()
+            ))
+            .at_byte(page.offset)
+            .in_page(ordinal));
+        }
+        Ok(Some(page))
+    }
+
+    /// The bytes of `range`, fetched together with their neighbours where these were planned together.
+    fn fetch(&mut self, range: Range<u64>) -> Result<Bytes> {
+        let Way::Indexed { fetches, fetched, .. } = &mut self.way else { return Ok(Bytes::new()) };
+        let cut = |start: u64, bytes: &Bytes| {
+            let from = usize::try_from(range.start.checked_sub(start)?).ok()?;
+            let to = usize::try_from(range.end.checked_sub(start)?).ok()?;
+            (to <= bytes.len() && from <= to).then(|| bytes.slice(from..to))
+        };
+        if let Some((start, bytes)) = fetched
+            && let Some(found) = cut(*start, bytes)
+        {
+            return Ok(found);
+        }
+        let at = fetches.partition_point(|f| f.end < range.end);
+        let wanted = fetches.get(at).filter(|f| f.start <= range.start).cloned();
+        let wanted_start = wanted.as_ref().map_or(range.start, |f| f.start);
+        let bytes = self.input.read(wanted.unwrap_or(range.clone()))?;
+        self.bytes_fetched += bytes.len() as u64;
+        let found = cut(wanted_start, &bytes);
+        *fetched = Some((wanted_start, bytes));
+        found.ok_or_else(|| Error::io("the storage gave other bytes than were asked for").at_byte(range.start))
+    }
+
+    fn keep_dictionary(&mut self, page: RawPage) -> Result<()> {
+        if self.has_dictionary {
+            return Err(Error::corrupt("a second dictionary page").at_byte(page.offset));
+        }
+        self.has_dictionary = true;
+        self.dictionary = Some(page);
+        Ok(())
+    }
+}
+
+/// Level entries of a data page, as its header says; none for other pages.
+pub(super) fn data_values(header: &PageHeader) -> Option<usize> {
+    let values = match header.type_ {
+        PageType::DataPage => header.data_page_header.as_ref()?.num_values,
+        PageType::DataPageV2 => header.data_page_header_v2.as_ref()?.num_values,
+        _ => return None,
+    };
+    usize::try_from(values).ok()
+}
+
+/// Takes the page at the start of `bytes`, which begin at `offset` in the file.
+fn split_page(bytes: &mut Bytes, offset: u64, ordinal: u64) -> Result<RawPage> {
+    let place = |e: Error| e.at_byte(offset).in_page(ordinal);
+    let (header, header_bytes) = thrift::decode::<PageHeader>(bytes, offset).map_err(place)?;
+    let left = bytes.len() - header_bytes;
+    let body = usize::try_from(header.compressed_page_size).ok().filter(|&n| n <= left).ok_or_else(|| {
+        place(Error::corrupt(format!("a page of {} bytes, {left} are left of the chunk", header.compressed_page_size)))
+    })?;
+    let is_whole = match header.type_ {
+        PageType::DataPage => header.data_page_header.as_ref().is_some_and(|h| h.num_values >= 0),
+        PageType::DataPageV2 => header.data_page_header_v2.as_ref().is_some_and(|h| h.num_values >= 0),
+        PageType::DictionaryPage => header.dictionary_page_header.as_ref().is_some_and(|h| h.num_values >= 0),
+        _ => true,
+    };
+    if !is_whole {
+        return Err(place(Error::corrupt(format!("a {:?} without the count of its values", header.type_))));
+    }
+    let _header = bytes.split_to(header_bytes);
+    Ok(RawPage { header, ordinal, offset, header_bytes, body: bytes.split_to(body) })
+}
+
+/// Where the chunk's pages lie: from its dictionary page if there is one before the data pages.
+pub(super) fn byte_range(meta: &ColumnMetaData, file_bytes: u64) -> Result<Range<u64>> {
+    let start = match meta.dictionary_page_offset {
+        // Some writers leave 0 for "none".
+        Some(dictionary) if dictionary > 0 && dictionary < meta.data_page_offset => dictionary,
+        _ => meta.data_page_offset,
+    };
+    let whole = u64::try_from(start)
+        .ok()
+        .zip(u64::try_from(meta.total_compressed_size).ok())
+        .and_then(|(start, size)| Some(start..start.checked_add(size)?))
+        .filter(|range| range.end <= file_bytes);
+    whole.ok_or_else(|| {
+        Error::corrupt(format!(
+            "a chunk of {} bytes from byte {start} on, the file has {file_bytes}",
+            meta.total_compressed_size
+        ))
+    })
+}
+
+/// The pages of an offset index, if it can be believed: in the chunk, in order, and all rows in them.
+pub(super) fn spans(
+    index: &OffsetIndex,
+    meta: &ColumnMetaData,
+    file_bytes: u64,
+    rows: usize,
+) -> Option<Arc<[PageSpan]>> {
+    let chunk = byte_range(meta, file_bytes).ok()?;
+    let pages = &index.page_locations;
+    let firsts = pages.iter().map(|p| usize::try_from(p.first_row_index).ok());
+    let ends = firsts.clone().skip(1).chain([Some(rows)]);
+    let mut spans = Vec::with_capacity(pages.len());
+    let (mut byte, mut row) = (chunk.start, 0);
+    for ((page, first), end) in pages.iter().zip(firsts).zip(ends) {
+        let start = u64::try_from(page.offset).ok()?;
+        let bytes = start..start.checked_add(u64::try_from(page.compressed_page_size).ok()?)?;
+        let rows = first?..end?;
+        if bytes.start < byte || bytes.end > chunk.end || rows.start != row || rows.end < rows.start {
+            return None;
+        }
+        (byte, row) = (bytes.end, rows.end);
+        spans.push(PageSpan { bytes, rows });
+    }
+    (row == rows).then(|| spans.into())
+}
+
+/// The index of this chunk as bytes: its place in the file, if it has one.
+pub(super) fn index_range(offset: Option<i64>, length: Option<i32>, file_bytes: u64) -> Result<Option<Range<u64>>> {
+    let (Some(offset), Some(length)) = (offset, length) else { return Ok(None) };
+    let range = u64::try_from(offset)
+        .ok()
+        .zip(u64::try_from(length).ok())
+        .and_then(|(start, length)| Some(start..start.checked_add(length)?))
+        .filter(|range| range.end <= file_bytes);
+    match range {
+        Some(range) if range.is_empty() => Ok(None),
+        Some(range) => Ok(Some(range)),
+        None => Err(Error::corrupt(format!(
+            "a page index of {length} bytes from byte {offset} on, the file has {file_bytes}"
+        ))),
+    }
+}
+
+/// The chunk's metadata, which must stand in this file.
+pub(super) fn metadata(chunk: &ColumnChunk) -> Result<&ColumnMetaData> {
+    if let Some(path) = &chunk.file_path {
+        return Err(Error::unsupported(format!("the chunk lies in another file, {path}")));
+    }
+    chunk.meta_data.as_ref().ok_or_else(|| Error::unsupported("the chunk's metadata is not in the footer (encrypted?)"))
+}
+
+/// The ranges to fetch for the pages that are touched, neighbours joined.
+fn fetches(spans: &[PageSpan], selection: &Selection) -> Vec<Range<u64>> {
+    let mut fetches: Vec<Range<u64>> = Vec::new();
+    for span in spans.iter().filter(|s| selection.touches(&s.rows)) {
+        match fetches.last_mut() {
+            Some(last)
+                if span.bytes.start - last.end <= GAP_BYTES_MAX && span.bytes.end - last.start <= FETCH_BYTES_MAX =>
+            {
+                last.end = span.bytes.end;
+            }
+            _ => fetches.push(span.bytes.clone()),
+        }
+    }
+    fetches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parquet::format::{PageLocation, Type};
+
+    fn meta(dictionary: Option<i64>, data: i64, size: i64) -> ColumnMetaData {
+        ColumnMetaData {
+            type_: Type::Int32,
+            encodings: vec![],
+            path_in_schema: vec![],
+            codec: Codec::Uncompressed,
+            num_values: 0,
+            total_uncompressed_size: size,
+            total_compressed_size: size,
+            key_value_metadata: None,
+            data_page_offset: data,
+            index_page_offset: None,
+            dictionary_page_offset: dictionary,
+            statistics: None,
+            encoding_stats: None,
+            bloom_filter_offset: None,
+            bloom_filter_length: None,
+            size_statistics: None,
+        }
+    }
+
+    #[test]
+    fn a_chunk_starts_at_its_first_page() {
+        assert_eq!(byte_range(&meta(None, 4, 96), 100).expect("fits"), 4..100);
+        assert_eq!(byte_range(&meta(Some(0), 40, 10), 100).expect("fits"), 40..50);
+        assert_eq!(byte_range(&meta(Some(30), 40, 20), 100).expect("fits"), 30..50);
+        assert_eq!(byte_range(&meta(Some(60), 40, 20), 100).expect("fits"), 40..60);
+        for wrong in [meta(None, 4, 97), meta(None, -4, 9), meta(None, 4, -9), meta(None, i64::MAX, i64::MAX)] {
+            assert!(byte_range(&wrong, 100).is_err());
+        }
+    }
+
+    fn index(pages: &[(i64, i32, i64)]) -> OffsetIndex {
+        let page_locations = pages
+            .iter()
+            .map(|&(offset, compressed_page_size, first_row_index)| PageLocation {
+                offset,
+                compressed_page_size,
+                first_row_index,
+            })
+            .collect();
+        OffsetIndex { page_locations, unencoded_byte_array_data_bytes: None }
+    }
+
+    #[test]
+    fn only_an_index_in_order_is_believed() {
+        let meta = meta(None, 10, 90);
+        let good = spans(&index(&[(10, 20, 0), (30, 20, 5), (60, 40, 5)]), &meta, 100, 9).expect("in order");
+        assert_eq!(good.iter().map(|s| s.rows.clone()).collect::<Vec<_>>(), [0..5, 5..5, 5..9]);
+        assert_eq!(good[2].bytes, 60..100);
+        for wrong in [
+            &[(10, 20, 1)][..],
+            &[(9, 20, 0)],
+            &[(10, 91, 0)],
+            &[(10, -1, 0)],
+            &[(10, 20, 0), (29, 20, 5)],
+            &[(10, 20, 0), (30, 20, 10)],
+            &[(10, 20, 0), (30, 20, 6), (50, 20, 5)],
+            &[],
+        ] {
+            assert!(spans(&index(wrong), &meta, 100, 9).is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn neighbours_are_fetched_together() {
+        let span = |bytes, rows| PageSpan { bytes, rows };
+        let spans = [
+            span(0..10_000, 0..10),
+            span(10_000..20_000, 10..20),
+            span(20_000..30_000, 20..30),
+            span(30_000..100_000, 30..40),
+            span(100_000..110_000, 40..50),
+            span(110_000..(110_000 + FETCH_BYTES_MAX), 50..60),
+        ];
+        let mut selection = Selection::default();
+        selection.push(5..6);
+        selection.push(25..26);
+        selection.push(45..60);
+        let big = 110_000 + FETCH_BYTES_MAX;
+        assert_eq!(fetches(&spans, &selection), [0..30_000, 100_000..110_000, 110_000..big]);
+    }
+}

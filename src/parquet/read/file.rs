@@ -1,0 +1,208 @@
+//! An open file: its footer, checked, and its page indexes.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+
+use crate::error::{Error, Result};
+use crate::parquet::arrow::{self, Leaf, ParquetSchema};
+use crate::parquet::format::footer::{self, TAIL_BYTES};
+use crate::parquet::format::{ColumnChunk, ColumnIndex, FileMetaData, OffsetIndex, thrift};
+use crate::storage::Input;
+
+use super::column_chunk::index_range;
+use super::inspect::{self, PageInfo};
+use super::scan::Scan;
+use super::{ReaderOptions, ScanOptions};
+
+/// What is read of the file's end at once: most footers are shorter.
+const TAIL_GUESS_BYTES: u64 = 64 << 10;
+
+/// A Parquet file, open for reading. A clone shares what is open.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
+/// # use hypostyle::storage::Input;
+/// # fn example(input: Arc<dyn Input>) -> hypostyle::Result<()> {
+/// let file = FileReader::open(input, ReaderOptions::default())?;
+/// for batch in file.scan(ScanOptions::default().with_columns(["carrier", "dep_delay"]))? {
+///     let batch = batch?;
+///     assert_eq!(batch.num_columns(), 2);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct FileReader {
+    parts: Arc<FileParts>,
+    options: ReaderOptions,
+}
+
+impl FileReader {
+    /// Reads the footer.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when it is no Parquet file, is cut short or its metadata contradicts itself;
+    /// [`Error::Unsupported`] when the footer is encrypted; [`Error::Limit`] when it is larger than the budget.
+    pub fn open(input: Arc<dyn Input>, options: ReaderOptions) -> Result<FileReader> {
+        let name = input.name().to_string();
+        let parts = FileParts::open(input, &options).map_err(|e| e.in_file(name))?;
+        Ok(FileReader { parts: Arc::new(parts), options })
+    }
+
+    /// The Arrow schema of all columns; nested ones stand in it, but cannot be read yet.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.parts.schema.arrow
+    }
+
+    /// The footer.
+    pub fn metadata(&self) -> &FileMetaData {
+        &self.parts.metadata
+    }
+
+    /// The Parquet schema's leaves and their Arrow types.
+    pub fn parquet_schema(&self) -> &ParquetSchema {
+        &self.parts.schema
+    }
+
+    /// Rows of all row groups.
+    pub fn rows(&self) -> u64 {
+        self.parts.rows
+    }
+
+    /// The file's length.
+    pub fn bytes(&self) -> u64 {
+        self.parts.input.bytes()
+    }
+
+    /// What a person calls the file.
+    pub fn name(&self) -> &str {
+        self.parts.input.name()
+    }
+
+    /// Starts a scan. Nothing is fetched before its first batch is asked for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a column or row group that is not there, or a predicate that does not fit the
+    /// schema; [`Error::Unsupported`] for a column that cannot be read.
+    pub fn scan(&self, options: ScanOptions) -> Result<Scan> {
+        Scan::new(Arc::clone(&self.parts), &self.options, options).map_err(|e| e.in_file(self.name()))
+    }
+
+    /// The pages of a column chunk, in file order, the dictionary page among them. `column` counts leaves.
+    pub fn pages(&self, row_group: usize, column: usize) -> Result<Vec<PageInfo>> {
+        inspect::pages(&self.parts, row_group, column).map_err(|e| self.place(e, column))
+    }
+
+    /// The bounds of a chunk's pages, if the file has them.
+    pub fn column_index(&self, row_group: usize, column: usize) -> Result<Option<ColumnIndex>> {
+        self.parts.column_index(row_group, column).map_err(|e| self.place(e, column))
+    }
+
+    /// The places of a chunk's pages, if the file has them.
+    pub fn offset_index(&self, row_group: usize, column: usize) -> Result<Option<OffsetIndex>> {
+        self.parts.offset_index(row_group, column).map_err(|e| self.place(e, column))
+    }
+
+    fn place(&self, e: Error, column: usize) -> Error {
+        let e = match self.parts.schema.leaves.get(column) {
+            Some(leaf) => e.in_column(leaf.name()),
+            None => e,
+        };
+        e.in_file(self.name())
+    }
+}
+
+/// What readers of one file share.
+#[derive(Debug)]
+pub(super) struct FileParts {
+    pub input: Arc<dyn Input>,
+    pub metadata: FileMetaData,
+    pub schema: ParquetSchema,
+    pub rows: u64,
+    memory_bytes: usize,
+}
+
+impl FileParts {
+    fn open(input: Arc<dyn Input>, options: &ReaderOptions) -> Result<FileParts> {
+        if options.batch_rows == 0 {
+            return Err(Error::invalid("batch_rows is 0: a batch needs a row"));
+        }
+        let file_bytes = input.bytes();
+        let guess = file_bytes.saturating_sub(TAIL_GUESS_BYTES)..file_bytes;
+        let end = input.read(guess.clone())?;
+        let Some(tail) = end.last_chunk::<{ TAIL_BYTES as usize }>() else {
+            return Err(Error::corrupt(format!("a file of {file_bytes} bytes is too short to be Parquet")));
+        };
+        let range = footer::locate(*tail, file_bytes)?;
+        if range.end - range.start > options.memory_bytes as u64 {
+            return Err(Error::limit(format!(
+                "a footer of {} bytes, the reader may take {}: raise memory_bytes",
+                range.end - range.start,
+                options.memory_bytes
+            )));
+        }
+        let bytes = match range.start.checked_sub(guess.start).and_then(|start| usize::try_from(start).ok()) {
+            Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
+            None => input.read(range.clone())?,
+        };
+        let metadata = footer::decode(&bytes, range.start)?;
+        let schema = arrow::from_parquet(&metadata)?;
+        let mut rows = 0u64;
+        for (number, group) in metadata.row_groups.iter().enumerate() {
+            let (has, wants) = (group.columns.len(), schema.leaves.len());
+            if has != wants {
+                return Err(Error::corrupt(format!("row group {number} has {has} columns, the schema {wants}")));
+            }
+            rows = u64::try_from(group.num_rows)
+                .ok()
+                .and_then(|n| rows.checked_add(n))
+                .filter(|&n| i64::try_from(n).is_ok())
+                .ok_or_else(|| Error::corrupt(format!("row group {number} has {} rows", group.num_rows)))?;
+        }
+        Ok(FileParts { input, metadata, schema, rows, memory_bytes: options.memory_bytes })
+    }
+
+    pub(super) fn leaf(&self, leaf: usize) -> Result<&Leaf> {
+        let leaves = self.schema.leaves.len();
+        self.schema
+            .leaves
+            .get(leaf)
+            .ok_or_else(|| Error::invalid(format!("there is no column {leaf}: the file has {leaves}, from 0 on")))
+    }
+
+    pub(super) fn chunk(&self, group: usize, leaf: usize) -> Result<&ColumnChunk> {
+        self.leaf(leaf)?;
+        let groups = self.metadata.row_groups.len();
+        self.metadata
+            .row_groups
+            .get(group)
+            .and_then(|g| g.columns.get(leaf))
+            .ok_or_else(|| Error::invalid(format!("there is no row group {group}: the file has {groups}, from 0 on")))
+    }
+
+    pub(super) fn group_rows(&self, group: usize) -> Result<usize> {
+        let rows = self.metadata.row_groups.get(group).map_or(0, |g| g.num_rows);
+        usize::try_from(rows).map_err(|_| Error::corrupt(format!("row group {group} has {rows} rows")))
+    }
+
+    pub(super) fn column_index(&self, group: usize, leaf: usize) -> Result<Option<ColumnIndex>> {
+        let chunk = self.chunk(group, leaf)?;
+        self.index(chunk.column_index_offset, chunk.column_index_length)
+    }
+
+    pub(super) fn offset_index(&self, group: usize, leaf: usize) -> Result<Option<OffsetIndex>> {
+        let chunk = self.chunk(group, leaf)?;
+        self.index(chunk.offset_index_offset, chunk.offset_index_length)
+    }
+
+    fn index<T: thrift::Value>(&self, offset: Option<i64>, length: Option<i32>) -> Result<Option<T>> {
+        let Some(range) = index_range(offset, length, self.input.bytes())? else { return Ok(None) };
+        if range.end - range.start > self.memory_bytes as u64 {
+            return Err(Error::limit(format!("a page index of {} bytes: raise memory_bytes", range.end - range.start)));
+        }
+        let bytes = self.input.read(range.clone())?;
+        thrift::decode::<T>(&bytes, range.start).map(|(index, _)| Some(index))
+    }
+}

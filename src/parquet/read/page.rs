@@ -1,0 +1,273 @@
+//! A data page, from its bytes to levels and values that can be read piece by piece.
+//!
+//! Spec: README.md, "Data Pages"; parquet.thrift, `DataPageHeader`, `DataPageHeaderV2`; Compression.md.
+//!
+//! ```text
+//! v1   compressed( [length (4)] definition levels, values )        the length only in RLE
+//! v2   repetition levels, definition levels, compressed( values )  lengths in the header
+//! ```
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+use crate::cursor::Cursor;
+use crate::error::{Error, Result};
+use crate::parquet::arrow::Leaf;
+use crate::parquet::compress::Decompressor;
+use crate::parquet::encoding::rle;
+use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
+
+use super::budget::Reservation;
+use super::column_chunk::{RawPage, data_values};
+use super::levels::Levels;
+
+/// The bytes of a page, decompressed.
+#[derive(Debug)]
+pub(super) enum PageBytes {
+    /// In the file's own bytes, as they were fetched.
+    Shared(Bytes),
+    /// In a buffer that the next page takes over.
+    Own(Vec<u8>),
+}
+
+impl Default for PageBytes {
+    fn default() -> PageBytes {
+        PageBytes::Own(Vec::new())
+    }
+}
+
+impl Deref for PageBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            PageBytes::Shared(bytes) => bytes,
+            PageBytes::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl PageBytes {
+    /// The bytes to share with an array; the buffer is not taken over then.
+    pub(super) fn share(&mut self) -> Bytes {
+        let bytes = match std::mem::take(self) {
+            PageBytes::Shared(bytes) => bytes,
+            PageBytes::Own(bytes) => Bytes::from(bytes),
+        };
+        *self = PageBytes::Shared(bytes.clone());
+        bytes
+    }
+
+    /// The buffer for the next page.
+    fn reclaim(&mut self) -> Vec<u8> {
+        match std::mem::take(self) {
+            PageBytes::Shared(_) => Vec::new(),
+            PageBytes::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// The values of a page, from where the last read ended.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub bytes: PageBytes,
+    /// Where the values begin in `bytes`.
+    pub start: usize,
+    pub coding: Coding,
+}
+
+/// How the values are coded, and how far they are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Coding {
+    /// PLAIN: from this byte (of booleans: bit) on.
+    Plain(usize),
+    /// Indices into the dictionary.
+    Dictionary(rle::Position),
+    /// Booleans in the RLE / bit-packing hybrid.
+    Rle(rle::Position),
+}
+
+impl Default for Coding {
+    fn default() -> Coding {
+        Coding::Plain(0)
+    }
+}
+
+impl Values {
+    /// The bytes of the values, read ones too.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// A data page that is being read.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// Rows that are not read or skipped yet.
+    pub rows_left: usize,
+    pub ordinal: u64,
+    pub offset: u64,
+    pub levels: Levels,
+    pub values: Values,
+}
+
+/// What it takes to open pages of one column.
+#[derive(Debug)]
+pub(super) struct PageOpener {
+    decompressor: Decompressor,
+    verify_crc: bool,
+    memory: Reservation,
+}
+
+impl PageOpener {
+    pub(super) fn new(verify_crc: bool, memory: Reservation) -> PageOpener {
+        PageOpener { decompressor: Decompressor::new(), verify_crc, memory }
+    }
+
+    /// Opens a data page into `page`, whose buffers it reuses. `rows_max` is what the row group has left.
+    pub(super) fn open(
+        &mut self,
+        raw: &RawPage,
+        leaf: &Leaf,
+        codec: Codec,
+        rows_max: usize,
+        page: &mut Page,
+    ) -> Result<()> {
+        page.rows_left = 0;
+        page.ordinal = raw.ordinal;
+        page.offset = raw.offset;
+        self.check_crc(raw)?;
+        let values = data_values(&raw.header).unwrap_or(0);
+        if values > rows_max {
+            return Err(Error::corrupt(format!("a page of {values} values, the row group has {rows_max} rows left")));
+        }
+        let encoding = match (&raw.header.data_page_header, &raw.header.data_page_header_v2) {
+            (Some(v1), _) if raw.header.type_ == PageType::DataPage => {
+                self.decompress(&raw.header, codec, raw.body.clone(), 0, &mut page.values.bytes)?;
+                let level_bytes = match leaf.def_max {
+                    0 => {
+                        page.levels.set_all_present();
+                        0
+                    }
+                    _ => levels_v1(&page.values.bytes, v1.definition_level_encoding, values, &mut page.levels)?,
+                };
+                page.values.start = level_bytes;
+                v1.encoding
+            }
+            (_, Some(v2)) => {
+                let size = |n: i32| usize::try_from(n).ok().filter(|&n| n <= raw.body.len());
+                let (Some(rep), Some(def)) =
+                    (size(v2.repetition_levels_byte_length), size(v2.definition_levels_byte_length))
+                else {
+                    return Err(Error::corrupt("the page's levels are longer than the page"));
+                };
+                let levels = raw.body.get(rep..rep + def).ok_or_else(|| {
+                    Error::corrupt(format!("levels of {rep} and {def} bytes in a page of {}", raw.body.len()))
+                })?;
+                match leaf.def_max {
+                    0 => page.levels.set_all_present(),
+                    _ => page.levels.set_rle(levels),
+                }
+                let codec = if v2.is_compressed == Some(false) { Codec::Uncompressed } else { codec };
+                let body = raw.body.slice(rep + def..);
+                self.decompress(&raw.header, codec, body, rep + def, &mut page.values.bytes)?;
+                page.values.start = 0;
+                v2.encoding
+            }
+            _ => return Err(Error::corrupt("the page's header is of another kind than the page")),
+        };
+        page.values.coding = coding(encoding, leaf, &mut page.values)?;
+        page.rows_left = values;
+        Ok(())
+    }
+
+    /// The values of a dictionary page in PLAIN, and their count.
+    pub(super) fn open_dictionary(&mut self, raw: &RawPage, codec: Codec) -> Result<(PageBytes, usize)> {
+        self.check_crc(raw)?;
+        let header = raw.header.dictionary_page_header.as_ref();
+        let header = header.ok_or_else(|| Error::corrupt("a dictionary page without its header"))?;
+        match header.encoding {
+            // The old name stands for PLAIN here.
+            Encoding::Plain | Encoding::PlainDictionary => {}
+            other => return Err(Error::unsupported(format!("a dictionary in the encoding {other:?}"))),
+        }
+        let mut bytes = PageBytes::default();
+        self.decompress(&raw.header, codec, raw.body.clone(), 0, &mut bytes)?;
+        Ok((bytes, usize::try_from(header.num_values).unwrap_or(0)))
+    }
+
+    /// `body`, decompressed; `before` bytes of the page's uncompressed size stand before it, uncompressed.
+    fn decompress(
+        &mut self,
+        header: &PageHeader,
+        codec: Codec,
+        body: Bytes,
+        before: usize,
+        out: &mut PageBytes,
+    ) -> Result<()> {
+        if codec == Codec::Uncompressed {
+            // The size is the body's; where the header says otherwise, what is read from it tells.
+            *out = PageBytes::Shared(body);
+            return Ok(());
+        }
+        let size = usize::try_from(header.uncompressed_page_size).ok().and_then(|n| n.checked_sub(before));
+        let size = size.ok_or_else(|| {
+            Error::corrupt(format!("a page of {} bytes, {before} of them levels", header.uncompressed_page_size))
+        })?;
+        let mut buffer = out.reclaim();
+        // The buffer keeps the largest page's size.
+        self.memory.resize(size.max(buffer.capacity()))?;
+        let result = self.decompressor.decompress(codec, &body, &mut buffer, size);
+        *out = PageBytes::Own(buffer);
+        result
+    }
+
+    fn check_crc(&self, raw: &RawPage) -> Result<()> {
+        match raw.header.crc {
+            Some(crc) if self.verify_crc => {
+                let found = crc32fast::hash(&raw.body);
+                if crc.cast_unsigned() == found {
+                    return Ok(());
+                }
+                Err(Error::corrupt(format!(
+                    "the page's checksum is {found:08x}, {:08x} is promised",
+                    crc.cast_unsigned()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Finds the definition levels before the values of a v1 page; the bytes that they take.
+fn levels_v1(bytes: &[u8], encoding: Encoding, values: usize, levels: &mut Levels) -> Result<usize> {
+    let mut cursor = Cursor::new(bytes);
+    match encoding {
+        Encoding::Rle => {
+            let length = cursor.u32_le()?;
+            levels.set_rle(cursor.take(length as usize)?);
+        }
+        Encoding::BitPacked => levels.set_bit_packed(cursor.take(values.div_ceil(8))?),
+        other => return Err(Error::unsupported(format!("definition levels in the encoding {other:?}"))),
+    }
+    Ok(cursor.position())
+}
+
+fn coding(encoding: Encoding, leaf: &Leaf, values: &mut Values) -> Result<Coding> {
+    Ok(match encoding {
+        Encoding::Plain => Coding::Plain(0),
+        Encoding::RleDictionary | Encoding::PlainDictionary => Coding::Dictionary(rle::Position::default()),
+        Encoding::Rle if leaf.physical == Type::Boolean => {
+            // A length goes before them, as before levels.
+            let mut cursor = Cursor::new(values.bytes());
+            if !cursor.is_empty() {
+                let length = cursor.u32_le()?;
+                cursor.take(length as usize)?;
+                values.start += 4;
+            }
+            Coding::Rle(rle::Position::default())
+        }
+        other => return Err(Error::unsupported(format!("values in the encoding {other:?} cannot be read yet"))),
+    })
+}

@@ -1,0 +1,152 @@
+//! Which row groups, and which rows inside them, can match at all.
+//!
+//! Spec: PageIndex.md. Row groups are judged by their chunks' statistics, then stretches of rows between page
+//! borders by the page index, where there is one that can be believed; one that cannot is passed over.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, Verdict};
+
+use super::bounds::{self, PageBounds};
+use super::column_chunk::{self, PageSpan};
+use super::file::FileParts;
+use super::selection::Selection;
+
+/// A column by name and leaf.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub name: String,
+    pub leaf: usize,
+}
+
+/// What is known of some rows, by the names of the predicate's columns.
+struct Known<'a> {
+    rows: u64,
+    columns: Vec<(&'a str, ColumnBounds)>,
+}
+
+impl Bounds for Known<'_> {
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn column(&self, name: &str) -> ColumnBounds {
+        self.columns.iter().find(|(n, _)| *n == name).map(|(_, b)| b.clone()).unwrap_or_default()
+    }
+}
+
+/// Judges a row group by its statistics.
+pub(super) fn row_group(
+    file: &FileParts,
+    group: usize,
+    columns: &[Named],
+    predicate: &BoundPredicate,
+) -> Result<Verdict> {
+    let rows = file.group_rows(group)?;
+    let known = Known { rows: rows as u64, columns: of_group(file, group, rows, columns)? };
+    Ok(predicate.prune(&known))
+}
+
+fn of_group<'a>(
+    file: &FileParts,
+    group: usize,
+    rows: usize,
+    columns: &'a [Named],
+) -> Result<Vec<(&'a str, ColumnBounds)>> {
+    let known = columns.iter().map(|column| {
+        let chunk = file.chunk(group, column.leaf)?;
+        let leaf = file.leaf(column.leaf)?;
+        let order = bounds::order(&file.metadata, leaf, column.leaf);
+        let bounds = match column_chunk::metadata(chunk) {
+            Ok(meta) => bounds::of_statistics(meta.statistics.as_ref(), leaf, order, rows),
+            Err(_) => ColumnBounds::default(),
+        };
+        Ok((column.name.as_str(), bounds))
+    });
+    known.collect()
+}
+
+/// One column's pages and their bounds.
+struct Indexed {
+    spans: Arc<[PageSpan]>,
+    bounds: PageBounds,
+}
+
+/// The rows of the group that can match, by the page index.
+pub(super) fn pages(
+    file: &FileParts,
+    group: usize,
+    columns: &[Named],
+    predicate: &BoundPredicate,
+) -> Result<Selection> {
+    let rows = file.group_rows(group)?;
+    let mut indexed = Vec::with_capacity(columns.len());
+    for column in columns {
+        indexed.push(indexed_of(file, group, column)?);
+    }
+    if indexed.iter().all(Option::is_none) {
+        return Ok(Selection::all(rows));
+    }
+    let whole = of_group(file, group, rows, columns)?;
+    let mut borders: Vec<usize> = indexed.iter().flatten().flat_map(|i| i.spans.iter().map(|s| s.rows.start)).collect();
+    borders.push(rows);
+    borders.sort_unstable();
+    borders.dedup();
+    let mut selection = Selection::default();
+    for border in borders.windows(2) {
+        let &[start, end] = border else { continue };
+        let stretch = start..end;
+        let known = Known {
+            rows: stretch.len() as u64,
+            columns: whole
+                .iter()
+                .zip(&indexed)
+                .map(|((name, whole), indexed)| (*name, of_stretch(&stretch, rows, whole, indexed.as_ref())))
+                .collect(),
+        };
+        if predicate.prune(&known) != Verdict::Drop {
+            selection.push(stretch);
+        }
+    }
+    Ok(selection)
+}
+
+/// What is known of a column in a stretch that no page border divides.
+fn of_stretch(stretch: &Range<usize>, rows: usize, whole: &ColumnBounds, indexed: Option<&Indexed>) -> ColumnBounds {
+    let part_rows = stretch.len() as u64;
+    let page = indexed.and_then(|i| {
+        let page = i.spans.partition_point(|s| s.rows.end <= stretch.start);
+        Some((i.bounds.page(page), i.spans.get(page)?.rows.len() as u64))
+    });
+    match page {
+        Some((bounds, page_rows)) => bounds::of_part(bounds, page_rows, part_rows),
+        None => bounds::of_part(whole.clone(), rows as u64, part_rows),
+    }
+}
+
+fn indexed_of(file: &FileParts, group: usize, column: &Named) -> Result<Option<Indexed>> {
+    let Some(spans) = spans(file, group, column.leaf)? else { return Ok(None) };
+    let Some(index) = believed(file.column_index(group, column.leaf))?.flatten() else { return Ok(None) };
+    let leaf = file.leaf(column.leaf)?;
+    let order = bounds::order(&file.metadata, leaf, column.leaf);
+    let rows: Vec<usize> = spans.iter().map(|s| s.rows.len()).collect();
+    Ok(PageBounds::new(&index, leaf, order, &rows).map(|bounds| Indexed { spans, bounds }))
+}
+
+/// Where the pages of a chunk lie, if it has an offset index that can be believed.
+pub(super) fn spans(file: &FileParts, group: usize, leaf: usize) -> Result<Option<Arc<[PageSpan]>>> {
+    let Some(index) = believed(file.offset_index(group, leaf))?.flatten() else { return Ok(None) };
+    let meta = column_chunk::metadata(file.chunk(group, leaf)?)?;
+    Ok(column_chunk::spans(&index, meta, file.input.bytes(), file.group_rows(group)?))
+}
+
+/// A broken index is as good as none; a disk that fails is not.
+fn believed<T>(index: Result<T>) -> Result<Option<T>> {
+    match index {
+        Ok(index) => Ok(Some(index)),
+        Err(Error::Corrupt(_) | Error::Limit(_)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,100 @@
+//! Which rows of a row group to read: ranges in ascending order, none touching the next.
+
+use std::ops::Range;
+
+/// Rows of one row group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Selection {
+    ranges: Vec<Range<usize>>,
+}
+
+impl Selection {
+    /// All of `rows` rows.
+    pub(super) fn all(rows: usize) -> Selection {
+        let mut all = Selection::default();
+        all.push(0..rows);
+        all
+    }
+
+    /// Adds rows behind those that are there.
+    pub(super) fn push(&mut self, rows: Range<usize>) {
+        if rows.is_empty() {
+            return;
+        }
+        match self.ranges.last_mut() {
+            Some(last) if last.end >= rows.start => last.end = last.end.max(rows.end),
+            _ => self.ranges.push(rows),
+        }
+    }
+
+    /// How many rows.
+    pub(super) fn rows(&self) -> usize {
+        self.ranges.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    pub(super) fn ranges(&self) -> &[Range<usize>] {
+        &self.ranges
+    }
+
+    /// Whether any row of `rows` is selected.
+    pub(super) fn touches(&self, rows: &Range<usize>) -> bool {
+        let at = self.ranges.partition_point(|r| r.end <= rows.start);
+        self.ranges.get(at).is_some_and(|r| r.start < rows.end)
+    }
+
+    /// Takes the first `rows` rows away.
+    pub(super) fn split_front(&mut self, rows: usize) -> Selection {
+        let mut front = Selection::default();
+        let mut left = rows;
+        let mut whole = 0;
+        for range in &mut self.ranges {
+            if range.len() > left {
+                if left > 0 {
+                    front.push(range.start..range.start + left);
+                    range.start += left;
+                }
+                break;
+            }
+            left -= range.len();
+            front.push(range.clone());
+            whole += 1;
+        }
+        self.ranges.drain(..whole);
+        front
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_are_one() {
+        let mut s = Selection::default();
+        s.push(0..3);
+        s.push(3..5);
+        s.push(7..7);
+        s.push(8..10);
+        assert_eq!(s.ranges(), [0..5, 8..10]);
+        assert_eq!(s.rows(), 7);
+        assert!(s.touches(&(4..8)) && s.touches(&(9..20)) && !s.touches(&(5..8)) && !s.touches(&(10..11)));
+        assert!(Selection::all(0).is_empty());
+    }
+
+    #[test]
+    fn the_front_is_taken_row_by_row() {
+        let mut s = Selection::default();
+        s.push(0..5);
+        s.push(8..10);
+        s.push(20..30);
+        assert_eq!(s.split_front(6).ranges(), [0..5, 8..9]);
+        assert_eq!(s.split_front(1).ranges(), [9..10]);
+        assert_eq!(s.ranges(), [20..30]);
+        assert_eq!(s.split_front(100).ranges(), [20..30]);
+        assert!(s.is_empty());
+    }
+}

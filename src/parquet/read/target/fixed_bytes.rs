@@ -1,0 +1,141 @@
+//! Byte strings of one width.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, FixedSizeBinaryArray};
+use arrow_buffer::builder::BooleanBufferBuilder;
+use arrow_buffer::{Buffer, NullBuffer};
+use arrow_schema::DataType;
+
+use super::spread::words;
+use super::{Layout, Target, no_dictionary, not_boolean};
+use crate::error::{Error, Result};
+use crate::parquet::arrow::Leaf;
+use crate::parquet::encoding::{dictionary, plain};
+use crate::parquet::format::Type;
+use crate::parquet::read::budget::Reservation;
+use crate::parquet::read::page::{Coding, PageBytes, Values};
+
+#[derive(Debug)]
+struct FixedBytes {
+    width: usize,
+    size: i32,
+    out: Vec<u8>,
+    /// Slots in `out`.
+    len: usize,
+    /// Values before they are spread.
+    dense: Vec<u8>,
+    indices: Vec<u32>,
+    dictionary: Option<PageBytes>,
+    dictionary_len: usize,
+    memory: Reservation,
+    dictionary_memory: usize,
+}
+
+pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Option<Box<dyn Target>> {
+    let &DataType::FixedSizeBinary(size) = data_type else { return None };
+    let width = usize::try_from(size).ok().filter(|&w| w > 0 && w == leaf.type_length)?;
+    (leaf.physical == Type::FixedLenByteArray).then(|| {
+        Box::new(FixedBytes {
+            width,
+            size,
+            out: Vec::new(),
+            len: 0,
+            dense: Vec::new(),
+            indices: Vec::new(),
+            dictionary: None,
+            dictionary_len: 0,
+            memory,
+            dictionary_memory: 0,
+        }) as Box<dyn Target>
+    })
+}
+
+impl Target for FixedBytes {
+    fn set_dictionary(&mut self, bytes: PageBytes, count: usize) -> Result<()> {
+        plain::split(&bytes, count, self.width)?;
+        self.dictionary_memory = bytes.len();
+        self.take_memory(0)?;
+        self.dictionary = Some(bytes);
+        self.dictionary_len = count;
+        Ok(())
+    }
+
+    fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
+        self.take_memory(count)?;
+        self.len += count;
+        let dictionary = self.dictionary.as_deref().map(|d| (d, self.dictionary_len));
+        append(values, count, self.width, dictionary, &mut self.indices, &mut self.out)
+    }
+
+    fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()> {
+        self.take_memory(mask.len())?;
+        self.dense.clear();
+        let dictionary = self.dictionary.as_deref().map(|d| (d, self.dictionary_len));
+        append(values, present, self.width, dictionary, &mut self.indices, &mut self.dense)?;
+        let mut rest = self.dense.chunks_exact(self.width);
+        for (mut word, bits) in words(mask) {
+            for _ in 0..bits {
+                let value = if word & 1 == 1 { rest.next() } else { None };
+                match value {
+                    Some(value) => self.out.extend_from_slice(value),
+                    None => self.out.resize(self.out.len() + self.width, 0),
+                }
+                word >>= 1;
+            }
+        }
+        self.len += mask.len();
+        Ok(())
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Fixed(self.width)
+    }
+
+    fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        self.len = 0;
+        let array = FixedSizeBinaryArray::try_new(self.size, Buffer::from_vec(std::mem::take(&mut self.out)), nulls)?;
+        self.take_memory(0)?;
+        Ok(Arc::new(array))
+    }
+}
+
+impl FixedBytes {
+    /// Before `more` slots are added: a width of gigabytes is easily claimed.
+    fn take_memory(&mut self, more: usize) -> Result<()> {
+        let slots = self.len.saturating_add(more).saturating_mul(self.width);
+        self.memory.resize(self.dictionary_memory.saturating_add(slots))
+    }
+}
+
+fn append(
+    values: &mut Values,
+    count: usize,
+    width: usize,
+    dictionary: Option<(&[u8], usize)>,
+    indices: &mut Vec<u32>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    values.coding = match values.coding {
+        Coding::Plain(at) => {
+            let (taken, _) = plain::split(values.bytes().get(at..).unwrap_or_default(), count, width)?;
+            out.extend_from_slice(taken);
+            Coding::Plain(at + taken.len())
+        }
+        Coding::Dictionary(position) => {
+            let (dictionary, dictionary_len) = dictionary.ok_or_else(no_dictionary)?;
+            let mut decoder = dictionary::Decoder::resume(values.bytes(), position)?;
+            indices.clear();
+            decoder.read(dictionary_len, count, indices)?;
+            out.reserve(count * width);
+            for &index in indices.iter() {
+                let at = index as usize * width;
+                let value = dictionary.get(at..at + width);
+                out.extend_from_slice(value.ok_or_else(|| Error::corrupt("an index beyond the dictionary"))?);
+            }
+            Coding::Dictionary(decoder.position())
+        }
+        Coding::Rle(_) => return Err(not_boolean()),
+    };
+    Ok(())
+}

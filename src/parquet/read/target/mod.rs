@@ -1,0 +1,128 @@
+//! What a column's values are decoded into: the buffers of the batch's array, one kind of target a layout.
+//!
+//! The dispatch on physical and Arrow type happens in [`new`], once a column; what a target does per page or
+//! run is a loop over values of one type.
+//!
+//! Where a file stores integers wider than their annotation allows (an INT32 of 300 as a UInt8), the low bits
+//! are kept, as other readers do.
+
+mod booleans;
+mod byte_strings;
+mod fixed_bytes;
+mod nothing;
+mod numbers;
+mod spread;
+mod views;
+
+use arrow_array::ArrayRef;
+use arrow_buffer::NullBuffer;
+use arrow_buffer::builder::BooleanBufferBuilder;
+use arrow_schema::DataType;
+
+use crate::error::{Error, Result};
+use crate::parquet::arrow::Leaf;
+use crate::parquet::encoding::plain::{self, ByteArrays};
+use crate::parquet::encoding::{dictionary, rle};
+
+use super::budget::Reservation;
+use super::page::{Coding, PageBytes, Values};
+
+/// An array that is being filled.
+pub(super) trait Target: Send + std::fmt::Debug {
+    /// Takes the values of a dictionary page: `count` in PLAIN.
+    fn set_dictionary(&mut self, bytes: PageBytes, count: usize) -> Result<()>;
+
+    /// Appends the next `count` values.
+    fn read(&mut self, values: &mut Values, count: usize) -> Result<()>;
+
+    /// Appends a slot for each bit of `mask`: the next value where it is set, of which there are `present`.
+    fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()>;
+
+    /// How its values stand in PLAIN.
+    fn layout(&self) -> Layout;
+
+    /// The array; empty again.
+    fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef>;
+
+    /// Passes over the next `count` values.
+    fn skip(&mut self, values: &mut Values, count: usize) -> Result<()> {
+        skip(values, count, self.layout())
+    }
+}
+
+/// How values stand in PLAIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// So many bytes each.
+    Fixed(usize),
+    /// A length before each.
+    Variable,
+    /// A bit each.
+    Bits,
+    /// There are none.
+    Nothing,
+}
+
+/// The target for the values of `leaf`, of its own type: a dictionary's is that of its values.
+pub(super) fn new(leaf: &Leaf, memory: Reservation) -> Result<Box<dyn Target>> {
+    let value_type = match &leaf.data_type {
+        DataType::Dictionary(_, value) => value.as_ref(),
+        other => other,
+    };
+    let target = match value_type {
+        DataType::Null => Some(nothing::new()),
+        DataType::Boolean => booleans::new(leaf),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => {
+            byte_strings::new(leaf, value_type, memory)
+        }
+        DataType::Utf8View | DataType::BinaryView => views::new(leaf, value_type, memory),
+        DataType::FixedSizeBinary(_) => fixed_bytes::new(leaf, value_type, memory),
+        _ => numbers::new(leaf, value_type, memory),
+    };
+    target.ok_or_else(|| {
+        let physical = leaf.physical;
+        Error::unsupported(format!("values of {physical:?} as {}", leaf.data_type)).in_column(leaf.name())
+    })
+}
+
+fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
+    values.coding = match (values.coding, layout) {
+        (_, Layout::Nothing) => values.coding,
+        (Coding::Plain(at), Layout::Fixed(width)) => {
+            plain::split(values.bytes().get(at..).unwrap_or_default(), count, width)?;
+            Coding::Plain(at + count * width)
+        }
+        (Coding::Plain(at), Layout::Variable) => {
+            let mut strings = ByteArrays::new(values.bytes().get(at..).unwrap_or_default());
+            strings.skip(count)?;
+            Coding::Plain(at + strings.position())
+        }
+        (Coding::Plain(at), Layout::Bits) => {
+            booleans::check(values.bytes(), at, count)?;
+            Coding::Plain(at + count)
+        }
+        (Coding::Dictionary(position), _) => {
+            let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
+            indices.skip(count)?;
+            Coding::Dictionary(indices.position())
+        }
+        (Coding::Rle(position), _) => {
+            let mut bits = rle::Decoder::resume(values.bytes(), 1, position)?;
+            bits.skip(count)?;
+            Coding::Rle(bits.position())
+        }
+    };
+    Ok(())
+}
+
+/// The error for booleans' encoding where other values stand.
+#[cold]
+fn not_boolean() -> Error {
+    Error::corrupt("values of this type are never run-length encoded")
+}
+
+/// The error for indices before any dictionary.
+#[cold]
+fn no_dictionary() -> Error {
+    Error::corrupt("the page's values are indices, but the chunk has no dictionary page before it")
+}

@@ -1,0 +1,220 @@
+//! String and binary views: short values stand in the array, long ones stay in the page's bytes, which the
+//! array shares.
+
+use std::sync::Arc;
+
+use arrow_array::builder::make_view;
+use arrow_array::{ArrayRef, BinaryViewArray, StringViewArray};
+use arrow_buffer::builder::BooleanBufferBuilder;
+use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
+use arrow_schema::DataType;
+use bytes::Bytes;
+
+use super::spread::spread;
+use super::{Layout, Target, no_dictionary, not_boolean};
+use crate::error::{Error, Result};
+use crate::parquet::arrow::Leaf;
+use crate::parquet::encoding::dictionary;
+use crate::parquet::encoding::plain::ByteArrays;
+use crate::parquet::format::Type;
+use crate::parquet::read::budget::Reservation;
+use crate::parquet::read::page::{Coding, PageBytes, Values};
+
+/// Values up to this long stand in their view.
+const INLINE_BYTES: u32 = 12;
+
+#[derive(Debug)]
+struct Views {
+    is_utf8: bool,
+    views: Vec<u128>,
+    /// Views before they are spread.
+    dense: Vec<u128>,
+    /// What the batch's views point into.
+    buffers: Vec<Bytes>,
+    buffer_bytes: usize,
+    dictionary: Option<Dictionary>,
+    memory: Reservation,
+}
+
+#[derive(Debug)]
+struct Dictionary {
+    bytes: Bytes,
+    /// Point into buffer `block`.
+    views: Vec<u128>,
+    block: u32,
+}
+
+pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Option<Box<dyn Target>> {
+    (leaf.physical == Type::ByteArray).then(|| {
+        Box::new(Views {
+            is_utf8: *data_type == DataType::Utf8View,
+            views: Vec::new(),
+            dense: Vec::new(),
+            buffers: Vec::new(),
+            buffer_bytes: 0,
+            dictionary: None,
+            memory,
+        }) as Box<dyn Target>
+    })
+}
+
+impl Views {
+    fn append(&mut self, values: &mut Values, count: usize, into_dense: bool) -> Result<()> {
+        values.coding = match values.coding {
+            Coding::Plain(at) => {
+                let start = values.start;
+                let page = values.bytes.share();
+                let block = self.block(&page)?;
+                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let taken = append_plain(&page, start + at, count, block, self.is_utf8, out)?;
+                Coding::Plain(at + taken)
+            }
+            Coding::Dictionary(position) => {
+                let bytes = self.dictionary.as_ref().ok_or_else(no_dictionary)?.bytes.clone();
+                let block = self.block(&bytes)?;
+                let dictionary = self.dictionary.as_mut().ok_or_else(no_dictionary)?;
+                dictionary.move_to(block);
+                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
+                indices.gather(&dictionary.views, count, out)?;
+                Coding::Dictionary(indices.position())
+            }
+            Coding::Rle(_) => return Err(not_boolean()),
+        };
+        self.take_memory()
+    }
+
+    /// The number of this buffer among the batch's.
+    fn block(&mut self, bytes: &Bytes) -> Result<u32> {
+        // The page or dictionary that was used last is used again.
+        let same = |b: &Bytes| b.as_ptr() == bytes.as_ptr() && b.len() == bytes.len();
+        let found = self.buffers.iter().rposition(same);
+        let at = found.unwrap_or(self.buffers.len());
+        if found.is_none() {
+            self.buffers.push(bytes.clone());
+            self.buffer_bytes = self.buffer_bytes.saturating_add(bytes.len());
+        }
+        // Views have 31 bits for it.
+        u32::try_from(at)
+            .ok()
+            .filter(|&at| i32::try_from(at).is_ok())
+            .ok_or_else(|| Error::limit("a batch of strings in more than 2^31 pages: lower batch_rows"))
+    }
+
+    fn take_memory(&mut self) -> Result<()> {
+        let dictionary = self.dictionary.as_ref().map_or(0, |d| d.bytes.len() + d.views.len() * size_of::<u128>());
+        self.memory
+            .resize(dictionary.saturating_add(self.buffer_bytes).saturating_add(self.views.len() * size_of::<u128>()))
+    }
+}
+
+impl Target for Views {
+    fn set_dictionary(&mut self, mut bytes: PageBytes, count: usize) -> Result<()> {
+        let bytes = bytes.share();
+        // A value takes four bytes at least.
+        let mut views = Vec::with_capacity(count.min(bytes.len() / 4));
+        append_plain(&bytes, 0, count, 0, self.is_utf8, &mut views)?;
+        self.dictionary = Some(Dictionary { bytes, views, block: 0 });
+        self.take_memory()
+    }
+
+    fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
+        self.append(values, count, false)
+    }
+
+    fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()> {
+        self.dense.clear();
+        self.append(values, present, true)?;
+        spread(&self.dense, mask, &mut self.views);
+        self.take_memory()
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Variable
+    }
+
+    fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+        let next = Vec::with_capacity(self.views.len());
+        let views = ScalarBuffer::from(std::mem::replace(&mut self.views, next));
+        let buffers: Vec<Buffer> = self.buffers.drain(..).map(Buffer::from).collect();
+        self.buffer_bytes = 0;
+        self.take_memory()?;
+        Ok(if self.is_utf8 {
+            Arc::new(StringViewArray::try_new(views, buffers, nulls)?)
+        } else {
+            Arc::new(BinaryViewArray::try_new(views, buffers, nulls)?)
+        })
+    }
+}
+
+impl Dictionary {
+    /// Makes the views point into buffer `block`.
+    fn move_to(&mut self, block: u32) {
+        if block == self.block {
+            return;
+        }
+        for view in &mut self.views {
+            if *view as u32 > INLINE_BYTES {
+                // Length and prefix stand in the low half, then the buffer, then the offset.
+                *view = (*view & !(u128::from(u32::MAX) << 64)) | u128::from(block) << 64;
+            }
+        }
+        self.block = block;
+    }
+}
+
+/// Appends `count` views of the strings from byte `at` of `page` on; the bytes that these take.
+fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool, out: &mut Vec<u128>) -> Result<usize> {
+    let mut strings = ByteArrays::new(page.get(at..).unwrap_or_default());
+    for _ in 0..count {
+        let string = strings.read()?;
+        if is_utf8 && std::str::from_utf8(string).is_err() {
+            return Err(Error::corrupt("a string is not UTF-8: read the column as binary, or mend the writer"));
+        }
+        // A page is shorter than 2 GiB.
+        out.push(make_view(string, block, (at + strings.position() - string.len()) as u32));
+    }
+    Ok(strings.position())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parquet::encoding::plain::encode_byte_array;
+    use crate::parquet::encoding::rle::Position;
+    use crate::parquet::read::budget::Budget;
+    use arrow_array::cast::AsArray;
+
+    #[test]
+    fn a_dictionary_moves_with_the_batch() {
+        let strings = ["short", "a string that is longer than a view holds", "and another one of that kind"];
+        let mut bytes = Vec::new();
+        strings.iter().for_each(|s| encode_byte_array(s.as_bytes(), &mut bytes));
+        let mut target = Views {
+            is_utf8: true,
+            views: Vec::new(),
+            dense: Vec::new(),
+            buffers: Vec::new(),
+            buffer_bytes: 0,
+            dictionary: None,
+            memory: Budget::new(1 << 20).reservation(),
+        };
+        target.set_dictionary(PageBytes::Own(bytes.clone()), 3).expect("dictionary");
+        let plain = || Values { bytes: PageBytes::Own(bytes.clone()), ..Values::default() };
+        let indices = || Values {
+            bytes: PageBytes::Own(crate::parquet::encoding::dictionary::encode(&[2, 1, 0, 1], 3)),
+            start: 0,
+            coding: Coding::Dictionary(Position::default()),
+        };
+        for plain_first in [true, false] {
+            if plain_first {
+                target.read(&mut plain(), 3).expect("reads");
+            }
+            target.read(&mut indices(), 4).expect("reads");
+            let array = target.finish(None).expect("sound");
+            let got: Vec<&str> = array.as_string_view().iter().flatten().collect();
+            let all = [strings[0], strings[1], strings[2], strings[2], strings[1], strings[0], strings[1]];
+            assert_eq!(got, if plain_first { &all[..] } else { &all[3..] });
+        }
+    }
+}
