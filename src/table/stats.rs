@@ -19,28 +19,36 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::actions::AddFile;
+use super::columns::is_same;
 use super::partition::PartitionValues;
 use super::{now_ms, value};
 use crate::error::{Error, Result};
+use crate::parquet::arrow::from_parquet;
 use crate::parquet::format::{ColumnMetaData, FileMetaData, Type};
+use crate::parquet::write::WrittenFile;
 use crate::predicate::ColumnBounds;
 
 /// Of how many columns there are statistics, as is the default elsewhere: the log is read whole by everyone.
 const COLUMNS_MAX: usize = 32;
 
 impl AddFile {
-    /// Describes a data file that was written with this footer and is `bytes` long. `schema` is the table's.
-    pub fn from_footer(
-        path: impl Into<String>,
-        footer: &FileMetaData,
-        bytes: u64,
+    /// Describes a data file that was just written. `schema` is the table's.
+    pub fn from_written(
+        written: &WrittenFile,
         schema: &Schema,
+        path: impl Into<String>,
         partition_values: PartitionValues,
     ) -> Result<AddFile> {
-        let stats =
-            serde_json::to_string(&Stats::from_footer(footer, schema)?).map_err(|e| Error::invalid(e.to_string()))?;
-        let (path, tags) = (path.into(), BTreeMap::new());
-        Ok(AddFile { path, partition_values, bytes, modified_ms: now_ms(), stats: Some(stats), tags })
+        let stats = Stats::from_footer(&written.metadata, schema)?;
+        let stats = serde_json::to_string(&stats).map_err(|e| Error::invalid(e.to_string()))?;
+        Ok(AddFile {
+            path: path.into(),
+            partition_values,
+            bytes: written.bytes,
+            modified_ms: now_ms(),
+            stats: Some(stats),
+            tags: BTreeMap::new(),
+        })
     }
 
     /// How many rows it has, if the commit says.
@@ -82,12 +90,14 @@ impl Stats {
         let rows =
             u64::try_from(footer.num_rows).map_err(|_| Error::corrupt("the footer has a negative number of rows"))?;
         let mut stats = Stats { num_records: Some(rows), tight_bounds: Some(true), ..Stats::default() };
-        let columns = footer.row_groups.first().map_or(0, |group| group.columns.len());
-        for at in 0..columns.min(COLUMNS_MAX) {
-            let mut chunks = footer.row_groups.iter().map(|group| group.columns.get(at)?.meta_data.as_ref());
-            let Some(chunks) = chunks.by_ref().collect::<Option<Vec<_>>>() else { continue };
-            let Some([name]) = chunks.first().map(|chunk| chunk.path_in_schema.as_slice()) else { continue };
+        for (at, leaf) in from_parquet(footer)?.leaves.iter().enumerate().take(COLUMNS_MAX) {
+            let chunks = footer.row_groups.iter().map(|group| group.columns.get(at)?.meta_data.as_ref());
+            let Some(chunks) = chunks.collect::<Option<Vec<_>>>() else { continue };
+            let [name] = leaf.path.as_slice() else { continue };
             let Ok(field) = schema.field_with_name(name) else { continue };
+            if !is_same(&leaf.data_type, field.data_type()) {
+                continue;
+            }
             if let Some(nulls) = chunks.iter().map(|c| c.statistics.as_ref()?.null_count).sum::<Option<i64>>() {
                 stats.null_count.insert(name.clone(), raw(nulls.to_string())?);
             }
@@ -209,5 +219,118 @@ fn bound(json: &RawValue, data_type: &DataType, is_upper: bool) -> Option<ArrayR
         DataType::Boolean => None,
         _ if is_number => value::parse(text, data_type),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{
+        Array, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+        TimestampMicrosecondArray,
+    };
+    use arrow_schema::{Field, SchemaRef};
+
+    use super::*;
+    use crate::parquet::write::{FileWriter, WriterOptions};
+    use crate::storage::{Memory, Storage};
+
+    fn written(batches: &[RecordBatch]) -> WrittenFile {
+        let out = Memory::new().create("f").unwrap();
+        let mut writer = FileWriter::new(out, batches[0].schema(), WriterOptions::default()).unwrap();
+        for batch in batches {
+            writer.write(batch).unwrap();
+            writer.flush().unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap()
+    }
+
+    fn rows(from: i64) -> RecordBatch {
+        let decimals = Decimal128Array::from(vec![Some(-i128::from(from)), None]).with_precision_and_scale(20, 2);
+        batch(vec![
+            ("n", Arc::new(Int64Array::from(vec![Some(from), None]))),
+            ("s", Arc::new(StringArray::from(vec![Some(format!("é\"{from}")), None]))),
+            ("f", Arc::new(Float32Array::from(vec![Some(0.1), None]))),
+            ("at", Arc::new(TimestampMicrosecondArray::from(vec![Some(from), None]).with_timezone("UTC"))),
+            ("day", Arc::new(Date32Array::from(vec![Some(1), None]))),
+            ("d", Arc::new(decimals.unwrap())),
+            ("inf", Arc::new(Float64Array::from(vec![Some(f64::INFINITY), Some(1.0)]))),
+            ("none", Arc::new(Int64Array::from(vec![None, None]))),
+        ])
+    }
+
+    #[test]
+    fn statistics_of_a_written_file_are_deltas_json_and_come_back_as_bounds() {
+        let schema: SchemaRef = rows(0).schema();
+        let file = AddFile::from_written(&written(&[rows(7), rows(5)]), &schema, "f", PartitionValues::new()).unwrap();
+        assert_eq!(file.rows(), Some(4));
+        let json: serde_json::Value = serde_json::from_str(file.stats.as_deref().unwrap()).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "numRecords": 4,
+                "minValues": {
+                    "n": 5, "s": "é\"5", "f": f64::from(0.1_f32), "at": "1970-01-01T00:00:00.000005Z", "day": "1970-01-02", "d": -0.07
+                },
+                "maxValues": {
+                    "n": 7, "s": "é\"7", "f": f64::from(0.1_f32), "at": "1970-01-01T00:00:00.000007Z", "day": "1970-01-02", "d": -0.05
+                },
+                "nullCount": {"n": 2, "s": 2, "f": 2, "at": 2, "day": 2, "d": 2, "inf": 0, "none": 4},
+                "tightBounds": true
+            })
+        );
+        let stats = file.statistics().unwrap();
+        for field in schema.fields() {
+            let bounds = stats.column(field.name(), field.data_type());
+            let values = rows(5);
+            let values = values.column_by_name(field.name()).unwrap();
+            assert!(bounds.null_count.is_some());
+            if !["inf", "none"].contains(&field.name().as_str()) {
+                // The row of 5 is the least of all but the decimals, where it is the greatest.
+                let bound = if field.name() == "d" { bounds.max } else { bounds.min };
+                assert_eq!(&bound.unwrap(), &values.slice(0, 1), "{}", field.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_in_other_types_than_the_table_gets_no_bounds_of_those() {
+        let millis = batch(vec![("at", Arc::new(arrow_array::TimestampMillisecondArray::from(vec![5])))]);
+        let file = AddFile::from_written(&written(&[millis]), &rows(0).schema(), "f", PartitionValues::new()).unwrap();
+        assert_eq!(
+            file.stats.unwrap(),
+            r#"{"numRecords":1,"minValues":{},"maxValues":{},"nullCount":{},"tightBounds":true}"#
+        );
+    }
+
+    #[test]
+    fn what_others_write_is_understood_or_not_known() {
+        let of = |json: &str| AddFile { stats: Some(json.to_owned()), ..AddFile::default() }.statistics();
+        assert!(of("{").is_none());
+        let stats = of(
+            r#"{"numRecords":3,"minValues":{"a":"x","b":{"c":1},"t":"1970-01-01T00:00:00.001Z","f":"NaN","d":1.20,"i":1.5},
+                "maxValues":{"t":"1970-01-01T00:00:00.001Z","d":100000},"nullCount":{"a":1,"b":{"c":0}},"tightBounds":false}"#,
+        )
+        .unwrap();
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let time = |micros| Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC")) as ArrayRef;
+        let bounds = stats.column("t", &utc);
+        assert_eq!((bounds.min.unwrap(), bounds.max.unwrap()), (time(1000), time(1999)));
+        let decimal = DataType::Decimal128(5, 2);
+        let bounds = stats.column("d", &decimal);
+        let least = Decimal128Array::from(vec![120]).with_precision_and_scale(5, 2).unwrap();
+        assert_eq!(&*bounds.min.unwrap(), &least as &dyn Array);
+        assert!(bounds.max.is_none(), "100000 does not fit");
+        for (name, data_type) in
+            [("b", DataType::Int64), ("f", DataType::Float64), ("i", DataType::Int64), ("x", DataType::Utf8)]
+        {
+            assert!(stats.column(name, &data_type).min.is_none(), "{name}");
+        }
+        assert_eq!(stats.column("a", &DataType::Utf8).null_count, None, "one of three, of a file with deleted rows");
     }
 }
