@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Written are bounds of numbers, strings, dates, timestamps (with microseconds, where the protocol only asks for
-//! milliseconds) and decimals, of the first [`COLUMNS_MAX`] columns. Floats have none when one would be infinite. Read are the
+//! milliseconds) and decimals, of the first [`COLUMNS_MAX`] columns. Floats have none when one would be infinite, or
+//! when a value is NaN. Read are the
 //! same; whatever cannot be understood counts as not known, since statistics are a help and no content.
 
 use std::cmp::Ordering;
@@ -121,6 +122,10 @@ fn bounds(chunks: &[&ColumnMetaData], data_type: &DataType) -> Option<(String, S
         let statistics = chunk.statistics.as_ref()?;
         if statistics.null_count == Some(chunk.num_values) {
             continue;
+        }
+        // Bounds leave NaN out; to engines that hold NaN for the greatest number they would be wrong.
+        if matches!(chunk.type_, Type::Float | Type::Double) && statistics.nan_count != Some(0) {
+            return None;
         }
         let low = Bound::decode(statistics.min_value.as_deref()?, chunk.type_, data_type)?;
         let high = Bound::decode(statistics.max_value.as_deref()?, chunk.type_, data_type)?;
@@ -260,6 +265,7 @@ mod tests {
             ("day", Arc::new(Date32Array::from(vec![Some(1), None]))),
             ("d", Arc::new(decimals.unwrap())),
             ("inf", Arc::new(Float64Array::from(vec![Some(f64::INFINITY), Some(1.0)]))),
+            ("nan", Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(1.0)]))),
             ("none", Arc::new(Int64Array::from(vec![None, None]))),
         ])
     }
@@ -280,7 +286,7 @@ mod tests {
                 "maxValues": {
                     "n": 7, "s": "é\"7", "f": f64::from(0.1_f32), "at": "1970-01-01T00:00:00.000007Z", "day": "1970-01-02", "d": -0.05
                 },
-                "nullCount": {"n": 2, "s": 2, "f": 2, "at": 2, "day": 2, "d": 2, "inf": 0, "none": 4},
+                "nullCount": {"n": 2, "s": 2, "f": 2, "at": 2, "day": 2, "d": 2, "inf": 0, "nan": 0, "none": 4},
                 "tightBounds": true
             })
         );
@@ -290,7 +296,7 @@ mod tests {
             let values = rows(5);
             let values = values.column_by_name(field.name()).unwrap();
             assert!(bounds.null_count.is_some());
-            if !["inf", "none"].contains(&field.name().as_str()) {
+            if !["inf", "nan", "none"].contains(&field.name().as_str()) {
                 // The row of 5 is the least of all but the decimals, where it is the greatest.
                 let bound = if field.name() == "d" { bounds.max } else { bounds.min };
                 assert_eq!(&bound.unwrap(), &values.slice(0, 1), "{}", field.name());
