@@ -82,17 +82,6 @@ impl Columns {
         self.batch(columns, batch.num_rows())
     }
 
-    /// A batch of so many rows with nothing from the file.
-    pub(super) fn of_rows(&mut self, rows: usize) -> Result<RecordBatch> {
-        let mut columns = Vec::with_capacity(self.from.len());
-        for from in &mut self.from {
-            if let From::Constant(value, many) = from {
-                columns.push(repeat(value, many, rows)?);
-            }
-        }
-        self.batch(columns, rows)
-    }
-
     fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
         for (field, column) in self.schema.fields().iter().zip(&columns) {
             if !field.is_nullable() && column.null_count() > 0 {

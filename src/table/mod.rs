@@ -19,7 +19,6 @@
 //! - Of two transactions that change the same thing, one gets [`Error::Conflict`].
 
 mod actions;
-#[allow(dead_code, reason = "the scan uses it next")]
 mod columns;
 mod commit;
 mod history;

@@ -139,3 +139,27 @@ pub struct ScanCounts {
     /// Rows in the batches.
     pub rows_returned: u64,
 }
+
+/// Of several files.
+impl std::ops::AddAssign for ScanCounts {
+    fn add_assign(&mut self, more: ScanCounts) {
+        let ScanCounts {
+            row_groups_read,
+            row_groups_skipped,
+            pages_read,
+            pages_skipped,
+            bytes_read,
+            bytes_skipped,
+            rows_read,
+            rows_returned,
+        } = more;
+        self.row_groups_read += row_groups_read;
+        self.row_groups_skipped += row_groups_skipped;
+        self.pages_read += pages_read;
+        self.pages_skipped += pages_skipped;
+        self.bytes_read += bytes_read;
+        self.bytes_skipped += bytes_skipped;
+        self.rows_read += rows_read;
+        self.rows_returned += rows_returned;
+    }
+}

@@ -1,0 +1,274 @@
+//! Scans of tables: real files, written and read back through the log.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+use hypostyle::Error;
+use hypostyle::parquet::write::{FileWriter, WriterOptions};
+use hypostyle::predicate::{Predicate, col, sql};
+use hypostyle::storage::{Memory, Storage};
+use hypostyle::table::{AddFile, CreateOptions, PartitionValues, ScanOptions, Table, TableScan};
+
+const DAY_US: i64 = 86_400_000_000;
+
+fn utc() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// The partition column stands first, so that its place is made and not found.
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("window_start", utc(), true),
+        Field::new("carrier", DataType::Utf8, true),
+        Field::new("delay", DataType::Int64, true),
+        Field::new("at", utc(), false),
+    ]))
+}
+
+fn window(day: Option<i64>) -> PartitionValues {
+    let text = day.map(|day| format!("2013-01-{:02}T00:00:00.000000Z", day + 1));
+    PartitionValues::from([("window_start".to_owned(), text)])
+}
+
+/// Rows of a file: carriers in turn, delays from `from` with every fifth null.
+fn rows(day: i64, from: i64, count: i64) -> RecordBatch {
+    let delays = (from..from + count).map(|n| (n % 5 != 4).then_some(n));
+    let carriers = (0..count).map(|n| [Some("UA"), Some("B6"), None][n as usize % 3]);
+    let start = 1_356_998_400_000_000 + day * DAY_US;
+    let at =
+        TimestampMicrosecondArray::from_iter_values((0..count).map(|n| start + n * 1_000_001)).with_timezone("UTC");
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from_iter(carriers)), Arc::new(Int64Array::from_iter(delays)), Arc::new(at)];
+    let fields = schema().fields().iter().skip(1).cloned().collect::<Vec<_>>();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+fn add(table: &mut Table, values: PartitionValues, batch: &RecordBatch) -> String {
+    let path = table.data_path(&values);
+    let options = WriterOptions::default().with_row_group_rows(50).with_page_rows(10);
+    let mut writer = FileWriter::new(table.storage().create(&path).unwrap(), batch.schema(), options).unwrap();
+    writer.write(batch).unwrap();
+    let written = writer.finish().unwrap();
+    let file = AddFile::from_written(&written, &table.snapshot().schema, &path, values).unwrap();
+    let mut transaction = table.transaction();
+    transaction.add(file);
+    transaction.commit().unwrap();
+    path
+}
+
+/// Three days of 120 rows, delays 0 to 359, and a file without a window.
+fn flights() -> (Memory, Table) {
+    let memory = Memory::new();
+    let options = CreateOptions::default().with_partition_columns(["window_start"]);
+    let mut table = Table::create(Arc::new(memory.clone()), schema(), options).unwrap();
+    assert_eq!(table.snapshot().file_schema(), rows(0, 0, 1).schema());
+    for day in 0..3 {
+        add(&mut table, window(Some(day)), &rows(day, day * 120, 120));
+    }
+    add(&mut table, window(None), &rows(9, 1000, 7));
+    (memory, table)
+}
+
+fn collect(scan: &mut TableScan) -> RecordBatch {
+    let batches: Vec<RecordBatch> = scan.by_ref().collect::<Result<_, _>>().unwrap();
+    concat_batches(scan.schema(), &batches).unwrap()
+}
+
+fn scan(table: &Table, predicate: Option<Predicate>, columns: Option<&[&str]>) -> (RecordBatch, TableScan) {
+    let columns = columns.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    let mut scan = table.scan(ScanOptions { columns, predicate, ..ScanOptions::default() }).unwrap();
+    (collect(&mut scan), scan)
+}
+
+#[test]
+fn all_rows_come_back_with_their_partition_values_in_the_order_of_the_schema() {
+    let (_, table) = flights();
+    let (all, counts) = scan(&table, None, None);
+    assert_eq!(all.schema(), schema());
+    assert_eq!(all.num_rows(), 367);
+    let mut delays: Vec<Option<i64>> = all["delay"].as_primitive::<Int64Type>().iter().collect();
+    delays.sort_unstable();
+    let mut wanted: Vec<Option<i64>> = (0..360).chain(1000..1007).map(|n| (n % 5 != 4).then_some(n)).collect();
+    wanted.sort_unstable();
+    assert_eq!(delays, wanted);
+    let windows = all["window_start"].as_primitive::<arrow_array::types::TimestampMicrosecondType>();
+    let at = all["at"].as_primitive::<arrow_array::types::TimestampMicrosecondType>();
+    assert_eq!(windows.null_count(), 7);
+    for row in 0..all.num_rows() {
+        assert!(windows.is_null(row) || windows.value(row) == at.value(row) - at.value(row).rem_euclid(DAY_US));
+    }
+    let counts = counts.counts();
+    assert_eq!((counts.files_total, counts.files_read, counts.files_skipped), (4, 4, 0));
+    assert_eq!((counts.rows_returned, counts.scan.rows_returned, counts.scan.row_groups_read), (367, 367, 10));
+    assert_eq!(table.snapshot().stats().rows, Some(367));
+}
+
+#[test]
+fn columns_are_given_as_asked_and_unknown_ones_refused() {
+    let (_, table) = flights();
+    let (some, _) = scan(&table, Some(col("at").is_not_null()), Some(&["delay", "window_start"]));
+    let names: Vec<String> = some.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["delay", "window_start"]);
+    assert_eq!(some.num_rows(), 367);
+    // Partition columns alone, and no columns at all.
+    assert_eq!(scan(&table, None, Some(&["window_start"])).0.num_rows(), 367);
+    assert_eq!(scan(&table, None, Some(&[])).0.num_rows(), 367);
+    let (counted, counts) = scan(&table, None, Some(&[]));
+    assert_eq!((counted.num_columns(), counts.counts().scan.bytes_read), (0, 0));
+    assert_eq!(scan(&table, Some(col("delay").lt(10)), Some(&[])).0.num_rows(), 8);
+    let error = |columns: &[&str], predicate| {
+        let columns = Some(columns.iter().map(|name| (*name).to_owned()).collect());
+        table.scan(ScanOptions { columns, predicate, ..ScanOptions::default() }).unwrap_err()
+    };
+    let e = error(&["nope"], None);
+    assert!(matches!(e, Error::Invalid(_)), "{e}");
+    assert_eq!(e.to_string(), "memory:: there is no column nope; there are window_start, carrier, delay, at");
+    assert!(matches!(error(&["delay", "delay"], None), Error::Invalid(_)));
+    assert!(matches!(error(&["delay"], Some(col("nope").gt(1))), Error::Invalid(_)));
+}
+
+#[test]
+fn a_limit_stops_reading() {
+    let (_, table) = flights();
+    for (limit, predicate, rows, files) in [
+        (0, None, 0, 0),
+        (1, None, 1, 1),
+        (130, None, 130, 2),
+        (1000, None, 367, 4),
+        (3, Some(col("carrier").eq("UA")), 3, 1),
+        // With a part that the files' readers cannot check.
+        (3, Some(col("carrier").eq("UA").and(col("window_start").is_not_null().or(col("delay").gt(0)))), 3, 1),
+    ] {
+        let mut scan = table.scan(ScanOptions { limit: Some(limit), predicate, ..ScanOptions::default() }).unwrap();
+        assert_eq!(collect(&mut scan).num_rows(), rows);
+        assert_eq!(scan.counts().files_read, files, "limit {limit}");
+    }
+}
+
+#[test]
+fn files_are_left_out_by_partition_values_and_statistics() {
+    let (_, table) = flights();
+    for (predicate, skipped, rows) in [
+        ("window_start = timestamp '2013-01-02T00:00:00Z'", 3, 120),
+        ("window_start >= '2013-01-02'", 2, 240),
+        ("window_start is null", 3, 7),
+        ("delay < 50", 3, 40),
+        ("delay > 5000", 4, 0),
+        ("at < timestamp '2013-01-01T00:00:10Z'", 3, 10),
+        ("window_start = '2013-01-02' and delay < 50", 4, 0),
+        ("window_start = '2013-01-02' or delay < 50", 2, 160),
+    ] {
+        let (batch, scan) = scan(&table, Some(sql::parse(predicate).unwrap()), None);
+        assert_eq!(batch.num_rows(), rows, "{predicate}");
+        let counts = scan.counts();
+        assert_eq!((counts.files_skipped, counts.files_read), (skipped, 4 - skipped), "{predicate}");
+    }
+    // A condition on the window alone holds for all rows of a file: nothing is evaluated, no column is read for it.
+    let (_, scan) = scan(&table, Some(col("window_start").is_null()), Some(&[]));
+    assert_eq!(scan.counts().scan.bytes_read, 0);
+}
+
+#[test]
+fn statistics_inside_the_files_are_used_too() {
+    let (_, table) = flights();
+    let (batch, scan) =
+        scan(&table, Some(sql::parse("window_start = '2013-01-01' and delay between 52 and 53").unwrap()), None);
+    assert_eq!(batch.num_rows(), 2);
+    let counts = scan.counts().scan;
+    assert_eq!((counts.row_groups_read, counts.row_groups_skipped), (1, 2));
+    assert!(counts.pages_skipped > 0, "{counts:?}");
+}
+
+#[test]
+fn what_a_predicate_gives_is_what_it_says_of_each_row() {
+    let (memory, mut table) = flights();
+    // A file from before the column `carrier`, one without statistics, one in another width.
+    let old = rows(1, 40, 30).project(&[1, 2]).unwrap();
+    add(&mut table, window(Some(1)), &old);
+    let path = add(&mut table, window(Some(2)), &rows(2, 300, 60));
+    let narrow = RecordBatch::try_from_iter_with_nullable([
+        ("at", rows(0, 0, 4).column(2).clone(), false),
+        ("delay", Arc::new(Int32Array::from(vec![Some(1), None, Some(60), Some(-5)])) as ArrayRef, true),
+        ("unknown", Arc::new(Int32Array::from(vec![1, 2, 3, 4])) as ArrayRef, true),
+    ]);
+    add(&mut table, window(Some(0)), &narrow.unwrap());
+    let version = table.snapshot().version - 1;
+    let commit = format!("_delta_log/{version:020}.json");
+    let text = String::from_utf8(memory.get(&commit).unwrap().to_vec()).unwrap();
+    let start = text.find(",\"stats\":").unwrap();
+    let end = start + text[start..].find("\"}}").unwrap();
+    memory.put(&commit, format!("{}{}", &text[..start], &text[end + 1..])).unwrap();
+    let table = Table::open(Arc::new(memory)).unwrap();
+    assert_eq!(table.snapshot().files[&path].rows(), None, "the statistics are gone");
+    assert_eq!(table.snapshot().stats().rows, None);
+
+    let (all, _) = scan(&table, None, None);
+    assert_eq!(all.num_rows(), 367 + 30 + 60 + 4);
+    let mut nonempty = 0;
+    for text in [
+        "carrier = 'UA'",
+        "carrier is null",
+        "carrier is null and delay > 50",
+        "not (carrier = 'UA')",
+        "carrier = 'UA' and delay > 60",
+        "carrier like 'B%' or window_start is null",
+        "delay in (60, 301, 1003) and window_start < '2013-01-03'",
+        "delay = -5",
+        "delay is null and carrier is null",
+        "window_start = '2013-01-02' and carrier is null and delay < 100",
+        "window_start <> '2013-01-02' and (carrier = 'UA' or delay = 60)",
+        "at > window_start",
+        "at = window_start",
+        "(delay > 100 or window_start is null) and carrier is not null",
+        "true",
+        "false",
+        "delay > 60 and false",
+    ] {
+        let predicate = sql::parse(text).unwrap();
+        let matches = predicate.bind(&table.snapshot().schema).unwrap().evaluate(&all).unwrap();
+        let wanted = filter_record_batch(&all, &matches).unwrap();
+        let (found, _) = scan(&table, Some(predicate.clone()), None);
+        assert_eq!(found, wanted, "{text}");
+        let (found, _) = scan(&table, Some(predicate), Some(&["delay"]));
+        assert_eq!(found, wanted.project(&[2]).unwrap(), "{text}");
+        nonempty += usize::from(wanted.num_rows() > 0);
+    }
+    assert_eq!(nonempty, 15, "all but the two that are false");
+}
+
+#[test]
+fn a_live_file_that_is_gone_is_an_error_with_its_name_and_the_version() {
+    let (memory, table) = flights();
+    let path = table.snapshot().files.keys().next().unwrap().clone();
+    memory.remove(&path).unwrap();
+    let mut scan = table.scan(ScanOptions::default()).unwrap();
+    let e = scan.next().unwrap().unwrap_err();
+    assert!(matches!(e, Error::Io(_)), "{e}");
+    assert!(
+        e.to_string().starts_with(&format!("memory:{path}: version 4: a data file of the table is not there")),
+        "{e}"
+    );
+    assert!(scan.next().is_none(), "an error ends the scan");
+    // What does not need the file goes on.
+    assert_eq!(self::scan(&table, Some(col("delay").eq(1000)), None).0.num_rows(), 1);
+}
+
+#[test]
+fn a_broken_file_is_an_error_with_its_name() {
+    let (memory, table) = flights();
+    let path = table.snapshot().files.keys().next().unwrap().clone();
+    let bytes = memory.get(&path).unwrap();
+    memory.put(&path, bytes.slice(..bytes.len() / 2)).unwrap();
+    let e = table.scan(ScanOptions::default()).unwrap().next().unwrap().unwrap_err();
+    assert!(matches!(e, Error::Corrupt(_)) && e.to_string().contains(&path), "{e}");
+    let text =
+        memory.put(&path, "").and_then(|()| table.scan(ScanOptions::default())).unwrap().next().unwrap().unwrap_err();
+    assert!(text.to_string().contains(&path), "{text}");
+}
