@@ -106,10 +106,8 @@ fn fits(leaf: &Leaf, own: &DataType, asked: &DataType) -> bool {
         }
         (D::Decimal128(p, s) | D::Decimal256(p, s), asked) => match asked {
             // A longer array or a variable one may hold numbers beyond the precision.
-            D::Decimal32(ap, as_) => (ap, as_) == (p, s) && *p <= 9 && leaf.physical == Type::Int32,
-            D::Decimal64(ap, as_) => {
-                (ap, as_) == (p, s) && *p <= 18 && matches!(leaf.physical, Type::Int32 | Type::Int64)
-            }
+            D::Decimal32(ap, as_) => (ap, as_) == (p, s) && *p <= 9 && stored_bytes(leaf).is_some_and(|n| n <= 4),
+            D::Decimal64(ap, as_) => (ap, as_) == (p, s) && *p <= 18 && stored_bytes(leaf).is_some_and(|n| n <= 8),
             D::Decimal256(ap, as_) => (ap, as_) == (p, s),
             _ => false,
         },
@@ -126,6 +124,16 @@ fn fits(leaf: &Leaf, own: &DataType, asked: &DataType) -> bool {
         (D::Int64, D::Duration(_) | D::Timestamp(_, _) | D::Time64(_) | D::Date64) => is_bare(leaf),
         (D::Int32, D::Time32(_)) => is_bare(leaf),
         _ => false,
+    }
+}
+
+/// The bytes of each value, if all values have as many.
+fn stored_bytes(leaf: &Leaf) -> Option<usize> {
+    match leaf.physical {
+        Type::Int32 => Some(4),
+        Type::Int64 => Some(8),
+        Type::FixedLenByteArray => Some(leaf.type_length),
+        _ => None,
     }
 }
 

@@ -85,6 +85,8 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::FixedLenByteArray, D::Float16) if leaf.type_length == 2 => {
             make.fixed(|b, _, n, out| each(b, n, out, f16::from_le_bytes))
         }
+        (P::FixedLenByteArray, D::Decimal32(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal32)),
+        (P::FixedLenByteArray, D::Decimal64(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal64)),
         (P::FixedLenByteArray, D::Decimal128(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal128)),
         (P::FixedLenByteArray, D::Decimal256(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal256)),
         (P::ByteArray, D::Decimal128(..)) => make.variable(|b, _, n, out| each_string(b, n, out, decimal128)),
@@ -250,6 +252,14 @@ fn too_wide(bytes: &[u8]) -> Error {
 }
 
 /// Big-endian two's complement of any length; none if the number does not fit. No bytes are 0.
+fn decimal32(bytes: &[u8]) -> Option<i32> {
+    Some(i32::from_be_bytes(sign_extend(bytes)?))
+}
+
+fn decimal64(bytes: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(sign_extend(bytes)?))
+}
+
 fn decimal128(bytes: &[u8]) -> Option<i128> {
     Some(i128::from_be_bytes(sign_extend(bytes)?))
 }

@@ -1,0 +1,213 @@
+//! Reads the Parquet files in `goldens/`, which PyArrow wrote, and compares each with its contents: types, nulls and values,
+//! bit by bit. See `goldens/README.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
+use hypostyle::parquet::write::{FileWriter, WriterOptions};
+use hypostyle::storage::{Local, Memory, Storage};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Manifest {
+    files: Vec<Golden>,
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    file: String,
+    contents: String,
+    rows: u64,
+    /// What to read; all when absent.
+    columns: Option<Vec<String>>,
+}
+
+/// Columns of the `encodings` files whose encoding is not read yet: all but RLE booleans.
+const REFUSED_ENCODINGS: [&str; 9] = [
+    "delta_int32",
+    "delta_int64",
+    "delta_length",
+    "delta_strings",
+    "delta_fixed",
+    "split_float",
+    "split_double",
+    "split_int32",
+    "split_fixed",
+];
+
+#[test]
+fn every_file_reads_as_its_contents() {
+    let mut faults = Vec::new();
+    let goldens = goldens();
+    for golden in &goldens {
+        match golden.read(ReaderOptions::default(), golden.scan()) {
+            Ok(batch) => faults.extend(differences(&golden.file, &batch, &golden.expected())),
+            Err(error) => faults.push(format!("{}: {error}", golden.file)),
+        }
+    }
+    assert!(faults.is_empty(), "{} faults in {} files:\n{}", faults.len(), goldens.len(), faults.join("\n"));
+}
+
+#[test]
+fn small_batches_hold_the_same_rows() {
+    for golden in goldens() {
+        let options = ReaderOptions::default().with_batch_rows(7);
+        let batch = golden.read(options, golden.scan()).unwrap();
+        assert_eq!(differences(&golden.file, &batch, &golden.expected()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_projection_reads_its_columns_in_the_order_asked() {
+    for golden in goldens().iter().filter(|golden| golden.file.contains(".dictionary-v1")) {
+        let expected = golden.expected();
+        let last = expected.num_columns() - 1;
+        let wanted = [last, 0, last / 2];
+        let columns = wanted.iter().map(|at| expected.schema().field(*at).name().clone()).collect();
+        let scan = ScanOptions { columns: Some(columns), limit: Some(70), ..ScanOptions::default() };
+        let batch = golden.read(ReaderOptions::default(), scan).unwrap();
+        let expected = expected.project(&wanted).unwrap().slice(0, 70);
+        assert_eq!(differences(&golden.file, &batch, &expected), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn encodings_are_read_or_refused_by_name() {
+    let goldens: Vec<Golden> = manifest().into_iter().filter(|golden| golden.is_of_encodings()).collect();
+    assert_eq!(goldens.len(), 2);
+    for golden in goldens {
+        let expected = golden.expected();
+        for (at, field) in expected.schema().fields().iter().enumerate() {
+            let scan = ScanOptions::default().with_columns([field.name()]);
+            let found = golden.read(ReaderOptions::default(), scan);
+            if REFUSED_ENCODINGS.contains(&field.name().as_str()) {
+                let error = found.unwrap_err();
+                assert!(matches!(error, hypostyle::Error::Unsupported(_)), "{error}");
+                assert!(error.to_string().contains(field.name()), "{error}");
+            } else {
+                let expected = expected.project(&[at]).unwrap();
+                assert_eq!(differences(&golden.file, &found.unwrap(), &expected), Vec::<String>::new());
+            }
+        }
+    }
+}
+
+#[test]
+fn nested_columns_are_refused_by_name() {
+    let golden = goldens().into_iter().find(|golden| golden.columns.is_some()).unwrap();
+    for column in ["tags", "place"] {
+        let scan = ScanOptions { columns: Some(vec![column.to_owned()]), ..ScanOptions::default() };
+        let error = golden.read(ReaderOptions::default(), scan).unwrap_err();
+        assert!(matches!(error, hypostyle::Error::Unsupported(_)), "{error}");
+        assert!(error.to_string().contains(column), "{error}");
+    }
+}
+
+#[test]
+fn the_contents_survive_our_own_writer() {
+    let mut faults = Vec::new();
+    for golden in goldens() {
+        let expected = golden.expected();
+        let memory = Memory::new();
+        let options = WriterOptions { page_rows: 33, row_group_rows: 71, ..WriterOptions::default() };
+        let mut writer = FileWriter::new(memory.create("a.parquet").unwrap(), expected.schema(), options).unwrap();
+        writer.write(&expected).unwrap();
+        writer.finish().unwrap();
+        let reader = FileReader::open(memory.open("a.parquet").unwrap(), ReaderOptions::default()).unwrap();
+        let batches = reader.scan(ScanOptions::default()).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        let batch = concat_batches(reader.schema(), &batches).unwrap();
+        faults.extend(differences(&golden.contents, &batch, &expected));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+impl Golden {
+    fn is_of_encodings(&self) -> bool {
+        self.file.starts_with("encodings.")
+    }
+
+    fn scan(&self) -> ScanOptions {
+        ScanOptions { columns: self.columns.clone(), ..ScanOptions::default() }
+    }
+
+    fn read(&self, options: ReaderOptions, scan: ScanOptions) -> hypostyle::Result<RecordBatch> {
+        let reader = FileReader::open(Local::new(folder())?.open(&self.file)?, options)?;
+        assert_eq!(reader.rows(), self.rows, "{}", self.file);
+        let mut scan = reader.scan(scan)?;
+        let schema: SchemaRef = scan.schema().clone();
+        let batches = scan.by_ref().collect::<hypostyle::Result<Vec<_>>>()?;
+        Ok(concat_batches(&schema, &batches).unwrap())
+    }
+
+    fn expected(&self) -> RecordBatch {
+        let file = File::open(folder().join(&self.contents)).unwrap();
+        let reader = arrow_ipc::reader::FileReader::try_new(file, None).unwrap();
+        let schema = reader.schema();
+        let batches = reader.collect::<Result<Vec<_>, _>>().unwrap();
+        let batch = concat_batches(&schema, &batches).unwrap();
+        assert_eq!(batch.num_rows() as u64, self.rows, "{}", self.contents);
+        batch
+    }
+}
+
+/// All files that are read whole.
+fn goldens() -> Vec<Golden> {
+    manifest().into_iter().filter(|golden| !golden.is_of_encodings()).collect()
+}
+
+fn manifest() -> Vec<Golden> {
+    let manifest: Manifest = serde_json::from_reader(File::open(folder().join("manifest.json")).unwrap()).unwrap();
+    let named = manifest.files.len();
+    let there =
+        std::fs::read_dir(folder()).unwrap().filter(|entry| is_parquet(&entry.as_ref().unwrap().path())).count();
+    assert!(named > 50, "the manifest names {named} files");
+    assert_eq!(named, there, "manifest.json and the folder disagree");
+    manifest.files
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "parquet")
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens")
+}
+
+/// One line for each column that is not what it should be.
+fn differences(file: &str, found: &RecordBatch, expected: &RecordBatch) -> Vec<String> {
+    let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    if names(&found.schema()) != names(&expected.schema()) || found.num_rows() != expected.num_rows() {
+        return vec![format!("{file}: {} rows of {:?}", found.num_rows(), names(&found.schema()))];
+    }
+    let mut faults = Vec::new();
+    for (at, wanted) in expected.schema().fields().iter().enumerate() {
+        let place = format!("{file}: column {}", wanted.name());
+        let schema = found.schema();
+        let field = schema.field(at);
+        let extension = |field: &arrow_schema::Field| field.metadata().get("ARROW:extension:name").cloned();
+        if field.data_type() != wanted.data_type() {
+            faults.push(format!("{place}: type {} for {}", field.data_type(), wanted.data_type()));
+        } else if field.is_nullable() != wanted.is_nullable() {
+            faults.push(format!("{place}: nullable {} for {}", field.is_nullable(), wanted.is_nullable()));
+        } else if extension(field) != extension(wanted) {
+            faults.push(format!("{place}: extension {:?} for {:?}", extension(field), extension(wanted)));
+        } else if found.column(at).to_data() != expected.column(at).to_data() {
+            let row = (0..expected.num_rows())
+                .find(|row| found.column(at).slice(*row, 1).to_data() != expected.column(at).slice(*row, 1).to_data());
+            let show = |batch: &RecordBatch| row.map(|row| format!("{:?}", batch.column(at).slice(row, 1)));
+            faults.push(format!("{place}: row {row:?} is {:?} for {:?}", show(found), show(expected)));
+        }
+    }
+    faults
+}
