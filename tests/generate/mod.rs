@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod nested;
+
 use std::sync::Arc;
 
 use arrow_array::builder::FixedSizeBinaryBuilder;

@@ -34,8 +34,6 @@ mod from_parquet;
 mod ipc;
 #[cfg(test)]
 mod nested_schema_tests;
-#[cfg(test)]
-mod nested_tests;
 pub mod node;
 mod restore;
 pub mod shred;

@@ -1,13 +1,10 @@
-//! Lists and maps in every shape that LogicalTypes.md knows, and random types there and back.
+//! Lists and maps in every shape that LogicalTypes.md knows.
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema};
-use proptest::prelude::*;
-
-use super::nested_tests::data_type;
 use super::*;
 use crate::parquet::format::{ConvertedType, Empty, FileMetaData, Repetition};
+use arrow_schema::{DataType, Field};
 
 /// One line of a schema: depth, repetition, name, type (`group` or a leaf's), children, annotation.
 fn schema(lines: &[(&str, &str, &str, i32)]) -> FileMetaData {
@@ -192,23 +189,4 @@ fn maps_by_every_rule() {
         ("required", "key", "string", 0),
     ]);
     assert_eq!(field.data_type(), &list(DataType::Utf8, false));
-}
-
-proptest! {
-    #[test]
-    fn nested_schemas_come_back(types in prop::collection::vec((data_type(), any::<bool>()), 1..4)) {
-        let fields = types.into_iter().enumerate();
-        let arrow = Schema::new(fields.map(|(i, (t, n))| Field::new(format!("c{i}"), t, n)).collect::<Vec<_>>());
-        let written = to_parquet::shape(&arrow).expect("written");
-        let mut metadata = schema(&[]);
-        metadata.schema = written.elements.clone();
-        metadata.key_value_metadata = Some(vec![arrow_schema_metadata(&arrow)]);
-        let read = from_parquet(&metadata).expect("read");
-        prop_assert_eq!(read.arrow.as_ref(), &arrow);
-        prop_assert_eq!(&read.nodes, &written.nodes);
-        let levels = |s: &ParquetSchema| -> Vec<_> {
-            s.leaves.iter().map(|l| (l.path.clone(), l.def_max, l.rep_max, l.slot, l.field, l.data_type.clone())).collect()
-        };
-        prop_assert_eq!(levels(&read), levels(&written));
-    }
 }

@@ -18,18 +18,6 @@ use crate::parquet::format::{ConvertedType, Empty, LogicalType, Repetition, Sche
 /// [`Error::Unsupported`] naming the column for intervals, unions, structs without fields and
 /// negative decimal scales; [`Error::Invalid`] for types that no value can have (a FixedSizeBinary of 0 bytes).
 pub fn to_parquet(arrow: &Schema) -> Result<ParquetSchema> {
-    let schema = shape(arrow)?;
-    match schema.leaves.iter().find(|l| l.path.len() > 1) {
-        Some(leaf) => {
-            let column = leaf.path.first().cloned().unwrap_or_default();
-            Err(Error::unsupported("nested columns cannot be written to Parquet yet").in_column(column))
-        }
-        None => Ok(schema),
-    }
-}
-
-/// The same for nested columns, too.
-pub(super) fn shape(arrow: &Schema) -> Result<ParquetSchema> {
     let fields = arrow.fields();
     let count = i32::try_from(fields.len()).map_err(|_| Error::limit("more than 2147483647 columns"))?;
     let mut elements = Vec::with_capacity(fields.len() + 1);

@@ -91,6 +91,37 @@ impl ByteArrays {
         }
     }
 
+    /// Whether the open page has room for these values, too.
+    pub fn has_room(&self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> bool {
+        let new = values.map(|i| source.get(i).len() + LENGTH_BYTES).fold(0, usize::saturating_add);
+        (self.bytes as usize + self.values * LENGTH_BYTES).saturating_add(new) <= limits.page_bytes
+    }
+
+    /// Takes the values of one row, whatever room there is.
+    pub fn push_row(&mut self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> Result<()> {
+        for i in values {
+            let value = source.get(i);
+            check_length(value)?;
+            if !self.push_value(value, limits) {
+                self.spill();
+                self.append(value);
+            }
+            self.values += 1;
+            self.bytes += value.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Gives the dictionary up in the middle of a page: its values so far become PLAIN.
+    fn spill(&mut self) {
+        self.is_open = false;
+        let Some(dictionary) = self.dictionary.take() else { return };
+        for index in std::mem::take(&mut self.indices) {
+            self.append(dictionary.get(index));
+        }
+        self.dictionary = Some(dictionary);
+    }
+
     fn push_rows(
         &mut self,
         source: impl Source,
@@ -107,10 +138,7 @@ impl ByteArrays {
                 if bytes > limits.page_bytes && !page_is_empty {
                     return Ok((row - rows.start, true));
                 }
-                if value.len() > VALUE_BYTES_MAX {
-                    let n = value.len();
-                    return Err(Error::limit(format!("a value of {n} bytes: {VALUE_BYTES_MAX} are the most")));
-                }
+                check_length(value)?;
                 if !self.push_value(value, limits) {
                     if !page_is_empty {
                         // The page ends with what the dictionary holds; the next one is without.
@@ -210,6 +238,13 @@ impl ByteArrays {
                 statistics::upper(high, bytes_max, self.is_utf8),
             ),
         }
+    }
+}
+
+fn check_length(value: &[u8]) -> Result<()> {
+    match value.len() {
+        0..=VALUE_BYTES_MAX => Ok(()),
+        n => Err(Error::limit(format!("a value of {n} bytes: {VALUE_BYTES_MAX} are the most"))),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type, *};
-use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer};
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::DataType;
 
 use super::boolean::Booleans;
@@ -15,9 +15,11 @@ use super::index::{self, PageEntry};
 use super::options::ChunkOptions;
 use super::page::{self, Segments};
 use super::primitive::{Native, Primitives};
+use super::rows::{RowLevels, Rows};
 use super::source::{FixedBytes, Slots, Source, Strings, Views};
 use super::statistics::{ChunkStatistics, Comparison, PageStatistics};
 use crate::error::{Error, Result};
+use crate::parquet::arrow::shred::LeafEntries;
 use crate::parquet::arrow::{Leaf, ValueOrder};
 use crate::parquet::compress::Compressor;
 use crate::parquet::encoding::rle;
@@ -89,10 +91,7 @@ macro_rules! each {
 impl ColumnWriter {
     pub fn new(leaf: &Leaf, options: ChunkOptions) -> ColumnWriter {
         let (order, dictionary, statistics) = (leaf.order, options.dictionary, options.statistics);
-        let value_type = match &leaf.data_type {
-            DataType::Dictionary(_, value) => value,
-            other => other,
-        };
+        let value_type = convert::value_type(&leaf.data_type);
         let values = match leaf.physical {
             _ if *value_type == DataType::Null => Values::Null(Nulls),
             Type::Boolean => Values::Boolean(Booleans::new()),
@@ -106,75 +105,77 @@ impl ColumnWriter {
         ColumnWriter { values, chunk: Chunk::new(leaf, options) }
     }
 
-    /// Takes the rows of an array of the leaf's type.
+    /// Takes the rows of an array of the leaf's type, a column of its own.
     pub fn write(&mut self, array: &ArrayRef, press: &mut Press) -> Result<()> {
-        let flat;
-        let array = match array.as_any_dictionary_opt() {
-            Some(dictionary) => {
-                flat = arrow_select::take::take(dictionary.values(), dictionary.keys(), None)?;
-                flat.as_ref()
-            }
-            None => array.as_ref(),
-        };
-        let chunk = &mut self.chunk;
+        let array = convert::flat(array)?;
         let rows = array.len();
-        let nulls = convert::nulls(array);
-        if !chunk.is_nullable && (nulls.is_some() || (rows > 0 && *array.data_type() == DataType::Null)) {
+        let nulls = convert::nulls(&array);
+        if self.chunk.def_max == 0 && (nulls.is_some() || (rows > 0 && *array.data_type() == DataType::Null)) {
             return Err(Error::invalid("a null in a column that is not nullable"));
         }
+        self.write_rows(array.as_ref(), Rows::Flat { rows, nulls }, press)
+    }
+
+    /// Takes the entries of a leaf below lists or structs.
+    pub fn write_nested(&mut self, entries: &LeafEntries, press: &mut Press) -> Result<()> {
+        let array = convert::flat(&entries.values)?;
+        let levels = RowLevels::new(entries, self.chunk.def_max);
+        self.write_rows(array.as_ref(), Rows::Nested(&levels), press)
+    }
+
+    fn write_rows(&mut self, array: &dyn Array, rows: Rows<'_>, press: &mut Press) -> Result<()> {
+        let chunk = &mut self.chunk;
         match &mut self.values {
             Values::Null(kernel) => chunk.write_nulls(kernel, rows, press),
-            Values::Boolean(kernel) => chunk.write_booleans(kernel, array.as_boolean().values(), nulls, press),
+            Values::Boolean(kernel) => chunk.write_booleans(kernel, array.as_boolean().values(), rows, press),
             Values::Int32(kernel) => {
                 let mut scratch = Vec::new();
                 let values = convert::int32s(array, &mut scratch)?;
-                chunk.write_numbers(kernel, values, nulls, rows, press)
+                chunk.write_numbers(kernel, values, rows, press)
             }
             Values::Int64(kernel) => {
                 let mut scratch = Vec::new();
                 let values = convert::int64s(array, &mut scratch)?;
-                chunk.write_numbers(kernel, values, nulls, rows, press)
+                chunk.write_numbers(kernel, values, rows, press)
             }
             Values::Float16(kernel) => {
                 let mut scratch = Vec::new();
                 let values = convert::same::<Float16Type>(array, &mut scratch);
-                chunk.write_numbers(kernel, values, nulls, rows, press)
+                chunk.write_numbers(kernel, values, rows, press)
             }
             Values::Float(kernel) => {
                 let mut scratch = Vec::new();
                 let values = convert::same::<Float32Type>(array, &mut scratch);
-                chunk.write_numbers(kernel, values, nulls, rows, press)
+                chunk.write_numbers(kernel, values, rows, press)
             }
             Values::Double(kernel) => {
                 let mut scratch = Vec::new();
                 let values = convert::same::<Float64Type>(array, &mut scratch);
-                chunk.write_numbers(kernel, values, nulls, rows, press)
+                chunk.write_numbers(kernel, values, rows, press)
             }
             Values::Bytes(kernel) => match array.data_type() {
-                DataType::Utf8 => chunk.write_bytes(kernel, Strings(array.as_bytes::<Utf8Type>()), nulls, rows, press),
+                DataType::Utf8 => chunk.write_bytes(kernel, Strings(array.as_bytes::<Utf8Type>()), rows, press),
                 DataType::LargeUtf8 => {
-                    chunk.write_bytes(kernel, Strings(array.as_bytes::<LargeUtf8Type>()), nulls, rows, press)
+                    chunk.write_bytes(kernel, Strings(array.as_bytes::<LargeUtf8Type>()), rows, press)
                 }
-                DataType::Binary => {
-                    chunk.write_bytes(kernel, Strings(array.as_bytes::<BinaryType>()), nulls, rows, press)
-                }
+                DataType::Binary => chunk.write_bytes(kernel, Strings(array.as_bytes::<BinaryType>()), rows, press),
                 DataType::LargeBinary => {
-                    chunk.write_bytes(kernel, Strings(array.as_bytes::<LargeBinaryType>()), nulls, rows, press)
+                    chunk.write_bytes(kernel, Strings(array.as_bytes::<LargeBinaryType>()), rows, press)
                 }
                 DataType::Utf8View => {
-                    chunk.write_bytes(kernel, Views(array.as_byte_view::<StringViewType>()), nulls, rows, press)
+                    chunk.write_bytes(kernel, Views(array.as_byte_view::<StringViewType>()), rows, press)
                 }
                 DataType::BinaryView => {
-                    chunk.write_bytes(kernel, Views(array.as_byte_view::<BinaryViewType>()), nulls, rows, press)
+                    chunk.write_bytes(kernel, Views(array.as_byte_view::<BinaryViewType>()), rows, press)
                 }
                 DataType::FixedSizeBinary(_) => {
-                    chunk.write_bytes(kernel, FixedBytes(array.as_fixed_size_binary()), nulls, rows, press)
+                    chunk.write_bytes(kernel, FixedBytes(array.as_fixed_size_binary()), rows, press)
                 }
                 _ => {
                     let mut scratch = Vec::new();
                     let width = chunk.type_length;
                     convert::fixed_decimals(array, width, &mut scratch)?;
-                    chunk.write_bytes(kernel, Slots { bytes: &scratch, width }, nulls, rows, press)
+                    chunk.write_bytes(kernel, Slots { bytes: &scratch, width }, rows, press)
                 }
             },
         }
@@ -197,7 +198,8 @@ impl ColumnWriter {
         let bounds = chunk.options.bounds_bytes_max.min(64) * 2;
         each!(&self.values, kernel => kernel.memory_bytes())
             + chunk.pages.memory_bytes()
-            + chunk.levels.bytes()
+            + chunk.def_levels.bytes()
+            + chunk.rep_levels.bytes()
             + chunk.entries.capacity() * (size_of::<PageEntry>() + bounds)
     }
 
@@ -234,14 +236,21 @@ struct Chunk {
     type_length: usize,
     path: Vec<String>,
     comparison: Comparison,
-    is_nullable: bool,
-    /// Definition levels of the open page; of a nullable column only.
-    levels: rle::Encoder,
-    /// Rows and nulls of the open page.
+    def_max: u16,
+    rep_max: u16,
+    /// Levels of the open page, where the column has them.
+    def_levels: rle::Encoder,
+    rep_levels: rle::Encoder,
+    /// Rows, level entries and entries without a value of the open page.
     page_rows: usize,
+    page_entries: usize,
     page_nulls: usize,
-    /// Rows of the pages that are closed.
+    /// Rows and level entries of the pages that are closed.
     rows: u64,
+    total_entries: u64,
+    /// How often each level stands; of a column below lists or structs.
+    def_histogram: Vec<i64>,
+    rep_histogram: Vec<i64>,
     pages: Segments,
     raw_bytes: u64,
     plain_pages: usize,
@@ -258,11 +267,17 @@ impl Chunk {
             type_length: leaf.type_length,
             path: leaf.path.clone(),
             comparison: Comparison::of(leaf),
-            is_nullable: leaf.is_nullable(),
-            levels: rle::Encoder::new(1),
+            def_max: leaf.def_max,
+            rep_max: leaf.rep_max,
+            def_levels: rle::Encoder::new(rle::width_of(u32::from(leaf.def_max))),
+            rep_levels: rle::Encoder::new(rle::width_of(u32::from(leaf.rep_max))),
             page_rows: 0,
+            page_entries: 0,
             page_nulls: 0,
             rows: 0,
+            total_entries: 0,
+            def_histogram: vec![0; usize::from(leaf.def_max) + 1],
+            rep_histogram: vec![0; usize::from(leaf.rep_max) + 1],
             pages: Segments::default(),
             raw_bytes: 0,
             plain_pages: 0,
@@ -277,20 +292,24 @@ impl Chunk {
         self.options.page_rows - self.page_rows
     }
 
-    /// `values` are those of `rows` rows that are not null.
+    /// `values` are those of the rows that are not null.
     fn write_numbers<T: Native>(
         &mut self,
         kernel: &mut Primitives<T>,
         values: &[T],
-        nulls: Option<&NullBuffer>,
-        rows: usize,
+        rows: Rows<'_>,
         press: &mut Press,
     ) -> Result<()> {
         let mut rest = values;
         let mut at = 0;
-        while at < rows {
-            let count = (rows - at).min(self.rows_room()).min(kernel.room(&self.options));
-            let taken = self.take_rows(nulls, at..at + count);
+        while at < rows.len() {
+            let room = kernel.room(&self.options);
+            let count = self.step(rows, at, room);
+            if self.must_close_before(rows, at, count, room) {
+                self.close_page(kernel, press)?;
+                continue;
+            }
+            let taken = self.take_rows(rows, at..at + count);
             let (values, after) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
             rest = after;
             let is_full = kernel.push(values, &self.options);
@@ -304,22 +323,31 @@ impl Chunk {
         &mut self,
         kernel: &mut Booleans,
         values: &BooleanBuffer,
-        nulls: Option<&NullBuffer>,
+        rows: Rows<'_>,
         press: &mut Press,
     ) -> Result<()> {
         let mut at = 0;
-        while at < values.len() {
-            let count = (values.len() - at).min(self.rows_room()).min(kernel.room(&self.options));
-            self.take_rows(nulls, at..at + count);
-            let piece = values.slice(at, count);
-            let is_full = match nulls {
-                None => kernel.push(&piece, &self.options),
-                Some(nulls) => {
+        while at < rows.len() {
+            let room = kernel.room(&self.options);
+            let count = self.step(rows, at, room);
+            if self.must_close_before(rows, at, count, room) {
+                self.close_page(kernel, press)?;
+                continue;
+            }
+            self.take_rows(rows, at..at + count);
+            let is_full = match rows {
+                Rows::Flat { nulls: None, .. } => kernel.push(&values.slice(at, count), &self.options),
+                Rows::Flat { nulls: Some(nulls), .. } => {
+                    let piece = values.slice(at, count);
                     let mut dense = BooleanBufferBuilder::new(count);
                     for (start, end) in nulls.slice(at, count).valid_slices() {
                         dense.append_buffer(&piece.slice(start, end - start));
                     }
                     kernel.push(&dense.finish(), &self.options)
+                }
+                Rows::Nested(levels) => {
+                    let range = levels.values(at..at + count);
+                    kernel.push(&values.slice(range.start, range.len()), &self.options)
                 }
             };
             self.close_if(is_full, kernel, press)?;
@@ -332,55 +360,116 @@ impl Chunk {
         &mut self,
         kernel: &mut ByteArrays,
         source: impl Source,
-        nulls: Option<&NullBuffer>,
-        rows: usize,
+        rows: Rows<'_>,
         press: &mut Press,
     ) -> Result<()> {
         let mut at = 0;
-        while at < rows {
-            let count = (rows - at).min(self.rows_room());
-            let (taken, is_full) = kernel.push(source, nulls, at..at + count, self.page_rows == 0, &self.options)?;
-            self.take_rows(nulls, at..at + taken);
+        while at < rows.len() {
+            let (taken, is_full) = match rows {
+                Rows::Flat { rows, nulls } => {
+                    let count = (rows - at).min(self.rows_room());
+                    kernel.push(source, nulls, at..at + count, self.page_rows == 0, &self.options)?
+                }
+                // A row's values stay together: it opens a page of its own rather than overfill the open one.
+                Rows::Nested(levels) => {
+                    let values = levels.values(at..at + 1);
+                    let is_full = self.page_rows > 0 && !kernel.has_room(source, values.clone(), &self.options);
+                    if !is_full {
+                        kernel.push_row(source, values, &self.options)?;
+                    }
+                    (usize::from(!is_full), is_full)
+                }
+            };
+            self.take_rows(rows, at..at + taken);
             self.close_if(is_full, kernel, press)?;
             at += taken;
         }
         Ok(())
     }
 
-    fn write_nulls(&mut self, kernel: &mut Nulls, rows: usize, press: &mut Press) -> Result<()> {
-        let mut left = rows;
-        while left > 0 {
-            let count = left.min(self.rows_room());
-            self.levels.push_run(0, count);
-            self.page_rows += count;
-            self.page_nulls += count;
+    fn write_nulls(&mut self, kernel: &mut Nulls, rows: Rows<'_>, press: &mut Press) -> Result<()> {
+        let mut at = 0;
+        while at < rows.len() {
+            let count = (rows.len() - at).min(self.rows_room());
+            match rows {
+                Rows::Flat { .. } => {
+                    self.def_levels.push_run(0, count);
+                    self.page_rows += count;
+                    self.page_entries += count;
+                    self.page_nulls += count;
+                }
+                Rows::Nested(_) => {
+                    self.take_rows(rows, at..at + count);
+                }
+            }
             self.close_if(false, kernel, press)?;
-            left -= count;
+            at += count;
         }
         Ok(())
     }
 
-    /// Counts rows into the open page and appends their levels; how many are not null.
-    fn take_rows(&mut self, nulls: Option<&NullBuffer>, rows: Range<usize>) -> usize {
-        let count = rows.len();
+    /// How many rows from `at` on the open page takes next, by its rows and by the values that it has room for; one
+    /// at least.
+    fn step(&self, rows: Rows<'_>, at: usize, room: usize) -> usize {
+        let count = (rows.len() - at).min(self.rows_room());
+        match rows {
+            Rows::Flat { .. } => count.min(room),
+            Rows::Nested(levels) => levels.rows_of(at, room).clamp(1, count.max(1)),
+        }
+    }
+
+    /// Whether the next row alone is more than the open page has room for; it opens a page of its own then.
+    fn must_close_before(&self, rows: Rows<'_>, at: usize, count: usize, room: usize) -> bool {
+        match rows {
+            Rows::Flat { .. } => false,
+            Rows::Nested(levels) => self.page_rows > 0 && levels.values(at..at + count).len() > room,
+        }
+    }
+
+    /// Counts rows into the open page and appends their levels; how many values they have.
+    fn take_rows(&mut self, rows: Rows<'_>, range: Range<usize>) -> usize {
+        let count = range.len();
         self.page_rows += count;
-        if !self.is_nullable {
+        let nulls = match rows {
+            Rows::Nested(levels) => return self.take_levels(levels, range),
+            Rows::Flat { nulls, .. } => nulls,
+        };
+        self.page_entries += count;
+        if self.def_max == 0 {
             return count;
         }
-        let Some(nulls) = nulls.map(|nulls| nulls.slice(rows.start, count)).filter(|nulls| nulls.null_count() > 0)
+        let Some(nulls) = nulls.map(|nulls| nulls.slice(range.start, count)).filter(|nulls| nulls.null_count() > 0)
         else {
-            self.levels.push_run(1, count);
+            self.def_levels.push_run(1, count);
             return count;
         };
         let mut at = 0;
         for (start, end) in nulls.valid_slices() {
-            self.levels.push_run(0, start - at);
-            self.levels.push_run(1, end - start);
+            self.def_levels.push_run(0, start - at);
+            self.def_levels.push_run(1, end - start);
             at = end;
         }
-        self.levels.push_run(0, count - at);
+        self.def_levels.push_run(0, count - at);
         self.page_nulls += nulls.null_count();
         count - nulls.null_count()
+    }
+
+    fn take_levels(&mut self, levels: &RowLevels<'_>, rows: Range<usize>) -> usize {
+        let (entries, values) = (levels.entries(rows.clone()), levels.values(rows).len());
+        for (levels, encoder, histogram) in [
+            (levels.rep, &mut self.rep_levels, &mut self.rep_histogram),
+            (levels.def, &mut self.def_levels, &mut self.def_histogram),
+        ] {
+            for &level in levels.and_then(|l| l.get(entries.clone())).unwrap_or_default() {
+                encoder.push(u32::from(level));
+                if let Some(count) = histogram.get_mut(usize::from(level)) {
+                    *count += 1;
+                }
+            }
+        }
+        self.page_entries += entries.len();
+        self.page_nulls += entries.len() - values;
+        values
     }
 
     fn close_if(&mut self, is_full: bool, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
@@ -390,15 +479,17 @@ impl Chunk {
     fn close_page(&mut self, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
         let body = &mut press.body;
         body.clear();
-        if self.is_nullable {
-            let levels = self.levels.finish();
-            // 20,000 levels take 2.5 kB; a page's count has 31 bits.
-            body.extend_from_slice(&(levels.len() as u32).to_le_bytes());
-            body.extend_from_slice(&levels);
+        for (max, levels) in [(self.rep_max, &mut self.rep_levels), (self.def_max, &mut self.def_levels)] {
+            if max > 0 {
+                let levels = levels.finish();
+                // A page's count has 31 bits, its levels take less than its values' limit.
+                body.extend_from_slice(&(levels.len() as u32).to_le_bytes());
+                body.extend_from_slice(&levels);
+            }
         }
         let Finished { encoding, mut statistics } = kernel.finish_page(&self.options, body);
         statistics.nulls = self.page_nulls;
-        let kind = page::Kind::Data { entries: self.page_rows, encoding };
+        let kind = page::Kind::Data { entries: self.page_entries, encoding };
         let offset = self.pages.bytes();
         let crc = self.options.crc;
         let bytes = page::write(kind, body, crc, &mut press.compressor, &mut press.scratch, &mut self.pages)
@@ -411,7 +502,8 @@ impl Chunk {
         self.statistics.add(&statistics, self.comparison);
         self.entries.push(PageEntry { offset, bytes: bytes.stored, first_row: self.rows, statistics });
         self.rows += self.page_rows as u64;
-        (self.page_rows, self.page_nulls) = (0, 0);
+        self.total_entries += self.page_entries as u64;
+        (self.page_rows, self.page_entries, self.page_nulls) = (0, 0, 0);
         Ok(())
     }
 }
@@ -453,24 +545,30 @@ impl FinishedChunk {
         stats(PageType::DictionaryPage, Encoding::Plain, usize::from(dictionary_bytes > 0));
         stats(PageType::DataPage, Encoding::RleDictionary, chunk.dictionary_pages);
         stats(PageType::DataPage, Encoding::Plain, chunk.plain_pages);
-        if chunk.is_nullable {
+        if chunk.def_max > 0 || chunk.rep_max > 0 {
             encodings.push(Encoding::Rle);
         }
         let statistics = &chunk.statistics;
+        let def_histogram = match chunk.def_max {
+            0 => None,
+            // Of a flat column nulls and values are counted anyway.
+            1 if chunk.def_histogram.iter().all(|&n| n == 0) => {
+                Some(vec![statistics.nulls as i64, statistics.values as i64])
+            }
+            _ => Some(chunk.def_histogram.clone()),
+        };
         let sizes = SizeStatistics {
             unencoded_byte_array_data_bytes: statistics.byte_array_bytes.map(|n| n as i64),
-            repetition_level_histogram: None,
-            definition_level_histogram: chunk
-                .is_nullable
-                .then(|| vec![statistics.nulls as i64, statistics.values as i64]),
+            repetition_level_histogram: (chunk.rep_max > 0).then(|| chunk.rep_histogram.clone()),
+            definition_level_histogram: def_histogram,
         };
-        let has_sizes = sizes.unencoded_byte_array_data_bytes.is_some() || chunk.is_nullable;
+        let has_sizes = sizes.unencoded_byte_array_data_bytes.is_some() || chunk.def_max > 0;
         ColumnMetaData {
             type_: chunk.physical,
             encodings,
             path_in_schema: chunk.path.clone(),
             codec: chunk.options.compression.codec(),
-            num_values: chunk.rows as i64,
+            num_values: chunk.total_entries as i64,
             total_uncompressed_size: (self.dictionary_raw + chunk.raw_bytes) as i64,
             total_compressed_size: (dictionary_bytes + chunk.pages.bytes()) as i64,
             key_value_metadata: None,

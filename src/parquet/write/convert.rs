@@ -4,12 +4,33 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrowPrimitiveType, PrimitiveArray};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
 use arrow_buffer::{NullBuffer, i256};
 use arrow_schema::{DataType, TimeUnit};
+use arrow_select::take::take;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::DAY_MS;
+
+/// The array without a dictionary or runs.
+pub(super) fn flat(array: &ArrayRef) -> Result<ArrayRef> {
+    if let Some(dictionary) = array.as_any_dictionary_opt() {
+        return Ok(take(dictionary.values(), dictionary.keys(), None)?);
+    }
+    match array.data_type() {
+        DataType::RunEndEncoded(_, values) => Ok(arrow_cast::cast(array, values.data_type())?),
+        _ => Ok(array.clone()),
+    }
+}
+
+/// The type of an array's values once it is [`flat`].
+pub(super) fn value_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => value,
+        DataType::RunEndEncoded(_, values) => values.data_type(),
+        other => other,
+    }
+}
 
 /// The values of an INT32 column.
 pub(super) fn int32s<'a>(array: &'a dyn Array, scratch: &'a mut Vec<i32>) -> Result<&'a [i32]> {

@@ -127,7 +127,7 @@ impl FileWriter {
         while at < batch.num_rows() {
             let room = self.options.row_group_rows - self.open.rows;
             let count = strip::rows(batch, at, room, strip_bytes);
-            self.open.write(&batch.slice(at, count), &self.schema.leaves, &mut self.presses)?;
+            self.open.write(&batch.slice(at, count), &self.schema, &mut self.presses)?;
             self.rows += count as u64;
             at += count;
             let is_full = self.open.rows >= self.options.row_group_rows;

@@ -21,6 +21,7 @@ mod options;
 mod page;
 mod primitive;
 mod row_group;
+mod rows;
 mod source;
 mod statistics;
 mod strip;

@@ -5,7 +5,9 @@ use arrow_array::RecordBatch;
 use super::column_chunk::{ColumnWriter, FinishedChunk, Press};
 use super::options::{ChunkOptions, WriterOptions};
 use crate::error::Result;
-use crate::parquet::arrow::Leaf;
+use crate::parquet::arrow::node::Kind;
+use crate::parquet::arrow::shred::shred;
+use crate::parquet::arrow::{Leaf, ParquetSchema};
 use crate::parquet::compress::{Compression, Compressor};
 use crate::parquet::format::{ColumnChunk, RowGroup, SortingColumn, thrift};
 use crate::storage::Output;
@@ -68,14 +70,31 @@ impl RowGroupWriter {
     }
 
     /// Takes all rows of a batch of the file's schema.
-    pub fn write(&mut self, batch: &RecordBatch, leaves: &[Leaf], presses: &mut Presses) -> Result<()> {
-        for (index, ((column, array), leaf)) in self.columns.iter_mut().zip(batch.columns()).zip(leaves).enumerate() {
-            if let Some(press) = presses.of(index) {
-                column.write(array, press).map_err(|e| e.in_column(leaf.name()))?;
+    pub fn write(&mut self, batch: &RecordBatch, schema: &ParquetSchema, presses: &mut Presses) -> Result<()> {
+        for (node, array) in schema.nodes.iter().zip(batch.columns()) {
+            if let Kind::Leaf(index) = node.kind {
+                self.write_leaf(index, schema, presses, |column, press| column.write(array, press))?;
+                continue;
+            }
+            for entries in shred(node, array)? {
+                self.write_leaf(entries.leaf, schema, presses, |column, press| column.write_nested(&entries, press))?;
             }
         }
         self.rows += batch.num_rows();
         Ok(())
+    }
+
+    fn write_leaf(
+        &mut self,
+        index: usize,
+        schema: &ParquetSchema,
+        presses: &mut Presses,
+        write: impl FnOnce(&mut ColumnWriter, &mut Press) -> Result<()>,
+    ) -> Result<()> {
+        match (self.columns.get_mut(index), presses.of(index), schema.leaves.get(index)) {
+            (Some(column), Some(press), Some(leaf)) => write(column, press).map_err(|e| e.in_column(leaf.name())),
+            _ => Ok(()),
+        }
     }
 
     /// Bytes that it will take in the file, about.

@@ -40,8 +40,49 @@ fn value_bytes(array: &dyn Array) -> usize {
             Some(width) => array.len() * width,
             None => dictionary(array),
         },
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns();
+            columns.iter().map(|c| value_bytes(c)).fold(array.len(), usize::saturating_add)
+        }
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            elements(list.values(), list.value_offsets())
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            elements(list.values(), list.value_offsets())
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            elements(map.entries(), map.value_offsets())
+        }
+        DataType::FixedSizeList(..) => value_bytes(array.as_fixed_size_list().values()).saturating_add(array.len()),
+        // Views may share their elements: by the average of one.
+        DataType::ListView(_) => {
+            let list = array.as_list_view::<i32>();
+            average(list.values()).saturating_mul(list.value_sizes().iter().map(|s| s.as_usize()).sum())
+        }
+        DataType::LargeListView(_) => {
+            let list = array.as_list_view::<i64>();
+            average(list.values()).saturating_mul(list.value_sizes().iter().map(|s| s.as_usize()).sum())
+        }
         other => array.len() * other.primitive_width().unwrap_or(1),
     }
+}
+
+/// Of the elements between the first offset and the last.
+fn elements<O: ArrowNativeType>(values: &dyn Array, offsets: &[O]) -> usize {
+    match (offsets.first(), offsets.last()) {
+        (Some(first), Some(last)) => {
+            let (first, last) = (first.as_usize(), last.as_usize());
+            value_bytes(&values.slice(first, last - first)).saturating_add(offsets.len())
+        }
+        _ => 0,
+    }
+}
+
+fn average(values: &dyn Array) -> usize {
+    value_bytes(values) / values.len().max(1) + 1
 }
 
 fn offsets<T: ByteArrayType>(array: &GenericByteArray<T>) -> usize {
