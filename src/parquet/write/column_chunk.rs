@@ -11,7 +11,8 @@ use arrow_schema::DataType;
 use super::boolean::Booleans;
 use super::byte_array::ByteArrays;
 use super::convert;
-use super::index::{self, PageEntry};
+use super::finished_chunk::FinishedChunk;
+use super::index::PageEntry;
 use super::options::ChunkOptions;
 use super::page::{self, Segments};
 use super::primitive::{Native, Primitives};
@@ -23,9 +24,7 @@ use crate::parquet::arrow::shred::LeafEntries;
 use crate::parquet::arrow::{Leaf, ValueOrder};
 use crate::parquet::compress::Compressor;
 use crate::parquet::encoding::rle;
-use crate::parquet::format::{
-    ColumnIndex, ColumnMetaData, Encoding, OffsetIndex, PageEncodingStats, PageType, SizeStatistics, Type,
-};
+use crate::parquet::format::{Encoding, Type};
 
 /// The values of an open page, by physical type.
 pub(super) trait Kernel {
@@ -230,33 +229,33 @@ impl ColumnWriter {
 
 /// The part of a column that does not depend on its type.
 #[derive(Debug)]
-struct Chunk {
-    options: ChunkOptions,
-    physical: Type,
-    type_length: usize,
-    path: Vec<String>,
-    comparison: Comparison,
-    def_max: u16,
-    rep_max: u16,
+pub(super) struct Chunk {
+    pub options: ChunkOptions,
+    pub physical: Type,
+    pub type_length: usize,
+    pub path: Vec<String>,
+    pub comparison: Comparison,
+    pub def_max: u16,
+    pub rep_max: u16,
     /// Levels of the open page, where the column has them.
-    def_levels: rle::Encoder,
-    rep_levels: rle::Encoder,
+    pub def_levels: rle::Encoder,
+    pub rep_levels: rle::Encoder,
     /// Rows, level entries and entries without a value of the open page.
-    page_rows: usize,
-    page_entries: usize,
-    page_nulls: usize,
+    pub page_rows: usize,
+    pub page_entries: usize,
+    pub page_nulls: usize,
     /// Rows and level entries of the pages that are closed.
-    rows: u64,
-    total_entries: u64,
+    pub rows: u64,
+    pub total_entries: u64,
     /// How often each level stands; of a column below lists or structs.
-    def_histogram: Vec<i64>,
-    rep_histogram: Vec<i64>,
-    pages: Segments,
-    raw_bytes: u64,
-    plain_pages: usize,
-    dictionary_pages: usize,
-    entries: Vec<PageEntry>,
-    statistics: ChunkStatistics,
+    pub def_histogram: Vec<i64>,
+    pub rep_histogram: Vec<i64>,
+    pub pages: Segments,
+    pub raw_bytes: u64,
+    pub plain_pages: usize,
+    pub dictionary_pages: usize,
+    pub entries: Vec<PageEntry>,
+    pub statistics: ChunkStatistics,
 }
 
 impl Chunk {
@@ -505,92 +504,6 @@ impl Chunk {
         self.total_entries += self.page_entries as u64;
         (self.page_rows, self.page_entries, self.page_nulls) = (0, 0, 0);
         Ok(())
-    }
-}
-
-/// A chunk that awaits its place in the file: its dictionary page, then its data pages.
-#[derive(Debug)]
-pub(super) struct FinishedChunk {
-    dictionary: Segments,
-    dictionary_raw: u64,
-    /// How many different values it has, where that is known.
-    distinct: Option<u64>,
-    chunk: Chunk,
-}
-
-impl FinishedChunk {
-    /// Its bytes in the file, in order.
-    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
-        self.dictionary.iter().chain(self.chunk.pages.iter())
-    }
-
-    /// What the footer says of it when it begins at `base` in the file.
-    pub fn metadata(&self, base: u64) -> ColumnMetaData {
-        let chunk = &self.chunk;
-        let dictionary_bytes = self.dictionary.bytes();
-        let mut encodings = Vec::new();
-        let mut encoding_stats = Vec::new();
-        let mut stats = |page_type, encoding, count: usize| {
-            if count > 0 {
-                if !encodings.contains(&encoding) {
-                    encodings.push(encoding);
-                }
-                encoding_stats.push(PageEncodingStats {
-                    page_type,
-                    encoding,
-                    count: i32::try_from(count).unwrap_or(i32::MAX),
-                });
-            }
-        };
-        stats(PageType::DictionaryPage, Encoding::Plain, usize::from(dictionary_bytes > 0));
-        stats(PageType::DataPage, Encoding::RleDictionary, chunk.dictionary_pages);
-        stats(PageType::DataPage, Encoding::Plain, chunk.plain_pages);
-        if chunk.def_max > 0 || chunk.rep_max > 0 {
-            encodings.push(Encoding::Rle);
-        }
-        let statistics = &chunk.statistics;
-        let def_histogram = match chunk.def_max {
-            0 => None,
-            // Of a flat column nulls and values are counted anyway.
-            1 if chunk.def_histogram.iter().all(|&n| n == 0) => {
-                Some(vec![statistics.nulls as i64, statistics.values as i64])
-            }
-            _ => Some(chunk.def_histogram.clone()),
-        };
-        let sizes = SizeStatistics {
-            unencoded_byte_array_data_bytes: statistics.byte_array_bytes.map(|n| n as i64),
-            repetition_level_histogram: (chunk.rep_max > 0).then(|| chunk.rep_histogram.clone()),
-            definition_level_histogram: def_histogram,
-        };
-        let has_sizes = sizes.unencoded_byte_array_data_bytes.is_some() || chunk.def_max > 0;
-        ColumnMetaData {
-            type_: chunk.physical,
-            encodings,
-            path_in_schema: chunk.path.clone(),
-            codec: chunk.options.compression.codec(),
-            num_values: chunk.total_entries as i64,
-            total_uncompressed_size: (self.dictionary_raw + chunk.raw_bytes) as i64,
-            total_compressed_size: (dictionary_bytes + chunk.pages.bytes()) as i64,
-            key_value_metadata: None,
-            data_page_offset: (base + dictionary_bytes) as i64,
-            index_page_offset: None,
-            dictionary_page_offset: (dictionary_bytes > 0).then_some(base as i64),
-            statistics: chunk.options.statistics.then(|| statistics.finish(chunk.comparison.order, self.distinct)),
-            encoding_stats: Some(encoding_stats),
-            bloom_filter_offset: None,
-            bloom_filter_length: None,
-            size_statistics: has_sizes.then_some(sizes),
-        }
-    }
-
-    /// Its page index when it begins at `base` in the file.
-    pub fn indexes(&self, base: u64) -> (Option<ColumnIndex>, Option<OffsetIndex>) {
-        let chunk = &self.chunk;
-        if !chunk.options.statistics {
-            return (None, None);
-        }
-        let offsets = index::offset_index(&chunk.entries, base + self.dictionary.bytes());
-        (index::column_index(&chunk.entries, chunk.comparison), Some(offsets))
     }
 }
 

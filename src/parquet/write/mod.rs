@@ -16,6 +16,7 @@ mod column_chunk;
 mod convert;
 mod dictionary;
 mod file;
+mod finished_chunk;
 mod index;
 mod options;
 mod page;

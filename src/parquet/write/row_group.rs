@@ -2,7 +2,8 @@
 
 use arrow_array::RecordBatch;
 
-use super::column_chunk::{ColumnWriter, FinishedChunk, Press};
+use super::column_chunk::{ColumnWriter, Press};
+use super::finished_chunk::FinishedChunk;
 use super::options::{ChunkOptions, WriterOptions};
 use crate::error::Result;
 use crate::parquet::arrow::node::Kind;
