@@ -6,3 +6,5 @@ pub mod encoding;
 pub mod format;
 pub mod read;
 pub mod write;
+
+pub use write::{ColumnOptions, FileWriter, WriterOptions, WrittenFile};
