@@ -1,7 +1,7 @@
 //! A table on a disk that crashes at every operation in turn: what was acknowledged is there, what was not is there
 //! whole or not at all, and all else is garbage that `vacuum` removes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -56,11 +56,12 @@ pub struct TableCounts {
 pub struct TableScan {
     storage: Arc<dyn Storage>,
     version: u64,
-    schema: SchemaRef,
+    table_schema: SchemaRef,
     partition_columns: Vec<String>,
     /// Columns wanted by name, in order.
     wanted: Vec<String>,
-    output: SchemaRef,
+    /// Of the batches.
+    schema: SchemaRef,
     /// Conditions that all must hold.
     conditions: Vec<Predicate>,
     reader: ReaderOptions,
@@ -98,7 +99,7 @@ impl Table {
         let snapshot = &self.snapshot;
         let all = || snapshot.schema.fields().iter().map(|field| field.name().clone()).collect();
         let wanted: Vec<String> = options.columns.unwrap_or_else(all);
-        let output = project(&snapshot.schema, &wanted)?;
+        let schema = project(&snapshot.schema, &wanted)?;
         if wanted.iter().collect::<BTreeSet<_>>().len() != wanted.len() {
             return Err(Error::invalid("a column is asked for twice"));
         }
@@ -121,10 +122,10 @@ impl Table {
         Ok(TableScan {
             storage: Arc::clone(&self.storage),
             version: snapshot.version,
-            schema: Arc::clone(&snapshot.schema),
+            table_schema: Arc::clone(&snapshot.schema),
             partition_columns: snapshot.metadata.partition_columns.clone(),
             wanted,
-            output,
+            schema,
             conditions: match options.predicate {
                 Some(Predicate::And(conditions)) => conditions,
                 other => other.into_iter().collect(),
@@ -145,7 +146,7 @@ impl Table {
 impl TableScan {
     /// The schema of the batches.
     pub fn schema(&self) -> &SchemaRef {
-        &self.output
+        &self.schema
     }
 
     /// What has been read so far.
@@ -170,7 +171,7 @@ impl TableScan {
                 continue;
             };
             let mut batch =
-                batch.project(&(0..self.wanted.len()).collect::<Vec<_>>())?.with_schema(Arc::clone(&self.output))?;
+                batch.project(&(0..self.wanted.len()).collect::<Vec<_>>())?.with_schema(Arc::clone(&self.schema))?;
             if let Some(left) = &mut self.left {
                 let rows = batch.num_rows().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 batch = batch.slice(0, rows);
@@ -202,7 +203,7 @@ impl TableScan {
         let conditions: &[Predicate] = if all_match { &[] } else { &self.conditions };
         let (pushed, rest): (Vec<Predicate>, Vec<Predicate>) =
             conditions.iter().cloned().partition(|condition| self.is_of_file(condition, reader.schema()));
-        let rest = (!rest.is_empty()).then(|| Predicate::And(rest));
+        let rest = (!rest.is_empty()).then_some(Predicate::And(rest));
 
         // The columns wanted, then those that only the rest of the predicate needs.
         let mut names = self.wanted.clone();
@@ -211,13 +212,13 @@ impl TableScan {
                 names.push(name);
             }
         }
-        let schema = project(&self.schema, &names)?;
+        let schema = project(&self.table_schema, &names)?;
         let columns =
             Columns::new(schema, &self.partition_columns, &file.partition_values, reader.schema()).map_err(in_file)?;
-        let rest = rest.map(|rest| rest.bind(&self.schema)).transpose()?;
+        let rest = rest.map(|rest| rest.bind(&self.table_schema)).transpose()?;
         let options = read::ScanOptions {
             columns: Some(columns.in_file()),
-            predicate: (!pushed.is_empty()).then(|| Predicate::And(pushed)),
+            predicate: (!pushed.is_empty()).then_some(Predicate::And(pushed)),
             limit: self.left.filter(|_| rest.is_none()),
             ..read::ScanOptions::default()
         };
@@ -228,7 +229,7 @@ impl TableScan {
     /// Whether the file's reader can evaluate a condition: it has the columns, in the types of the table.
     fn is_of_file(&self, condition: &Predicate, file: &Schema) -> bool {
         condition.columns().iter().all(|name| {
-            let types = (self.schema.field_with_name(name), file.field_with_name(name));
+            let types = (self.table_schema.field_with_name(name), file.field_with_name(name));
             let is_same = matches!(types, (Ok(table), Ok(file)) if is_same(table.data_type(), file.data_type()));
             is_same && !self.partition_columns.contains(name)
         })

@@ -235,7 +235,7 @@ mod tests {
         Array, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
         TimestampMicrosecondArray,
     };
-    use arrow_schema::{Field, SchemaRef};
+    use arrow_schema::SchemaRef;
 
     use super::*;
     use crate::parquet::write::{FileWriter, WriterOptions};
