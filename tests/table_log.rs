@@ -438,3 +438,39 @@ fn gaps_are_corrupt_and_checkpoints_unsupported() {
     ];
     assert_eq!(open(&names).unwrap().snapshot().version, 1);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_log_with_any_bytes_changed_is_read_or_refused(changes in proptest::collection::vec((0..2000_usize, 0..=255_u8), 1..6), cut in 0..4000_usize) {
+        let memory = Memory::new();
+        let mut table = Table::create(Arc::new(memory.clone()), schema(), options()).unwrap();
+        let mut transaction = table.transaction();
+        let stats = Some(r#"{"numRecords":1,"minValues":{"delay":1},"maxValues":{"delay":2},"nullCount":{"delay":0}}"#.to_owned());
+        transaction.add(AddFile { stats, ..file("a%3A/b") }).remove("x").set_domain("d", "{}").txn("t", 1);
+        transaction.commit().unwrap_err();
+        let mut transaction = table.transaction();
+        transaction.add(file("a%3A/b")).set_domain("d", "{}").txn("t", 1);
+        transaction.commit().unwrap();
+        for version in 0..2 {
+            let path = format!("_delta_log/{version:020}.json");
+            let mut bytes = memory.get(&path).unwrap().to_vec();
+            let length = bytes.len();
+            for (at, byte) in &changes {
+                bytes[at % length] = *byte;
+            }
+            bytes.truncate(cut.max(1));
+            memory.put(&path, bytes).unwrap();
+        }
+        if let Ok(table) = Table::open(Arc::new(memory)) {
+            let predicate = hypostyle::predicate::col("delay").gt(5);
+            if let Ok(scan) = table.scan(hypostyle::table::ScanOptions::default().with_predicate(predicate)) {
+                for batch in scan {
+                    proptest::prop_assert!(batch.is_err(), "no data file is there");
+                }
+            }
+            let _ = table.history(10).map(|history| history.len());
+        }
+    }
+}

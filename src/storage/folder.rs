@@ -101,7 +101,13 @@ impl<D: Disk> Folder<D> {
         let published = match self.disk.link(&output.temp, path) {
             Ok(()) => Published::Done,
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Published::Exists,
-            Err(e) => return Err(io_error("publish it (by a hard link)", self.disk.display(path), e)),
+            Err(e) => {
+                return Err(io_error(
+                    "publish it by a hard link (the file system must have them)",
+                    self.disk.display(path),
+                    e,
+                ));
+            }
         };
         // Of a file that was there, too: its writer may have died between the link and the sync.
         self.sync_names(path)?;

@@ -83,10 +83,9 @@ impl Protocol {
         match self.min_reader_version {
             1 | 2 => {}
             3 => {
-                for feature in self.reader_features.iter().flatten() {
-                    if !READABLE.contains(&feature.as_str()) {
-                        return Err(refused("reading", feature));
-                    }
+                let lacking = lacking(&self.reader_features, READABLE);
+                if !lacking.is_empty() {
+                    return Err(refused("reading", &lacking));
                 }
             }
             other => {
@@ -111,10 +110,9 @@ impl Protocol {
         match self.min_writer_version {
             1..=6 => {}
             7 => {
-                for feature in self.writer_features.iter().flatten() {
-                    if !WRITABLE.contains(&feature.as_str()) {
-                        return Err(refused("writing", feature));
-                    }
+                let lacking = lacking(&self.writer_features, WRITABLE);
+                if !lacking.is_empty() {
+                    return Err(refused("writing", &lacking));
                 }
             }
             other => {
@@ -139,6 +137,12 @@ impl Protocol {
         }
         schema.fields().iter().try_for_each(|field| check_field(field))
     }
+}
+
+/// Names of the features that are not among those we have.
+fn lacking(features: &Option<Vec<String>>, have: &[&str]) -> String {
+    let names: Vec<&str> = features.iter().flatten().map(String::as_str).filter(|name| !have.contains(name)).collect();
+    names.join(", ")
 }
 
 fn check_field(field: &Field) -> Result<()> {
@@ -168,9 +172,9 @@ fn children(data_type: &DataType) -> Vec<&Field> {
     }
 }
 
-fn refused(doing: &str, feature: &str) -> Error {
+fn refused(doing: &str, features: &str) -> Error {
     Error::unsupported(format!(
-        "{doing} this table needs the Delta feature {feature}, which this version does not have"
+        "{doing} this table needs the Delta feature {features}, which this version does not have"
     ))
 }
 
@@ -209,7 +213,7 @@ mod tests {
         let mapped = metadata(&[("delta.columnMapping.mode", "name")]);
         for (protocol, metadata, wanted) in [
             (protocol(3, 7, &["deletionVectors"]), &plain, "deletionVectors"),
-            (protocol(3, 7, &["v2Checkpoint"]), &plain, "v2Checkpoint"),
+            (protocol(3, 7, &["v2Checkpoint", "timestampNtz", "new"]), &plain, "v2Checkpoint, new, which"),
             (protocol(2, 5, &[]), &mapped, "columnMapping"),
             (protocol(4, 7, &[]), &plain, "reader version 4"),
         ] {

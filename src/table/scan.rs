@@ -37,6 +37,29 @@ pub struct ScanOptions {
     pub reader: ReaderOptions,
 }
 
+impl ScanOptions {
+    /// With these columns only.
+    #[must_use]
+    pub fn with_columns(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> ScanOptions {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With rows only for which the predicate is true.
+    #[must_use]
+    pub fn with_predicate(mut self, predicate: Predicate) -> ScanOptions {
+        self.predicate = Some(predicate);
+        self
+    }
+
+    /// With so many rows at most.
+    #[must_use]
+    pub fn with_limit(mut self, rows: u64) -> ScanOptions {
+        self.limit = Some(rows);
+        self
+    }
+}
+
 /// How much was read, and how much need not be.
 #[derive(Debug, Clone, Default)]
 pub struct TableCounts {
