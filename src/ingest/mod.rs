@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 mod audit;
+mod infer;
 mod options;
+mod rows;
 pub mod schema;
 mod summary;
+mod time;
 
 pub use audit::{AuditReport, PartitionAudit, SinkAudit, audit};
 pub use options::{IngestOptions, OnBad, UnknownFields};

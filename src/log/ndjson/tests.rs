@@ -180,7 +180,8 @@ fn a_byte_order_mark_is_passed_over_at_the_start_only() {
 
 #[test]
 fn a_cut_stream_gives_what_is_whole_then_names_the_place() {
-    let text: String = (0..50_000u64).map(|i| format!("{{\"n\":{}}}\n", i.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    let text: String =
+        (0..50_000u64).map(|i| format!("{{\"n\":{}}}\n", i.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
     for (path, bytes) in [("x.ndjson.gz", gzip(text.as_bytes())), ("x.ndjson.zst", zstd(text.as_bytes()))] {
         let cut = bytes[..bytes.len() * 2 / 3].to_vec();
         let length = cut.len() as u64;
@@ -232,8 +233,13 @@ fn a_truncated_or_replaced_text_is_refused() {
 #[test]
 fn partitions_are_files_by_their_name_without_the_packing() {
     let one = || b"{}\n".to_vec();
-    let files =
-        [("b.ndjson.gz", gzip(b"{}\n")), ("a.jsonl", one()), ("d/c.ndjson", one()), (".h.ndjson", one()), ("e.txt", one())];
+    let files = [
+        ("b.ndjson.gz", gzip(b"{}\n")),
+        ("a.jsonl", one()),
+        ("d/c.ndjson", one()),
+        (".h.ndjson", one()),
+        ("e.txt", one()),
+    ];
     let mut log = log_of(&files);
     let ids: Vec<String> = log.partitions().unwrap().into_iter().map(|p| p.id.0).collect();
     assert_eq!(ids, ["a.jsonl", "b.ndjson", "d/c.ndjson"]);
