@@ -8,6 +8,7 @@ mod infer;
 mod options;
 mod rows;
 pub mod schema;
+mod state;
 mod summary;
 mod time;
 
