@@ -1,46 +1,38 @@
 //! Log → table, exactly once, by event time.
-
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+//!
+//! [`Ingest`] reads the partitions of a [`Log`](crate::log::Log), finds each record's window by its event time, and
+//! writes it to the open file of that window. Files are closed when event time has passed their window, or by one of the
+//! bounds in [`IngestOptions`], and committed to the table together with the state of the partitions they came from:
+//! one atomic commit has both, so that after any crash reading goes on where the committed files end.
+//!
+//! ```text
+//! log ── block of records ── decode ──┬── window 2013-01-01 ── file ──┐
+//!        (by event time over          ├── window 2013-01-02 ── file ──┼── one commit: files + state
+//!         all partitions)             └── bad ── dead letters ────────┘
+//! ```
+//!
+//! What always holds, and what tests hold it to:
+//! - A record is in one committed file exactly, or in the dead letters exactly once.
+//! - What a record becomes (its row, its window, or a dead letter) depends on the record and the sink's rules alone.
+//! - Memory is bounded by [`IngestOptions::memory_bytes`], however long a window is and however many there are.
+//! - The books balance at each commit; [`audit`] adds them up against the files.
 
 mod audit;
+mod dead;
 mod infer;
 mod options;
 mod rows;
+mod run;
 pub mod schema;
+mod setup;
+mod sink;
 mod state;
 mod summary;
 mod time;
+mod window;
 
 pub use audit::{AuditReport, PartitionAudit, SinkAudit, audit};
 pub use options::{IngestOptions, OnBad, UnknownFields};
+pub use run::Ingest;
 pub use schema::{FieldType, RowField, RowSchema};
 pub use summary::{IncompleteTail, Progress, Summary};
-
-use crate::error::{Error, Result};
-use crate::log::Log;
-use crate::storage::Storage;
-
-/// Reads a log into a table.
-pub struct Ingest {}
-
-impl Ingest {
-    /// Opens the table (made if it is not there), takes up its state and checks the log against it.
-    /// `dead_letters` is the folder of the table of bad records, made when there is one.
-    pub fn new(
-        log: Box<dyn Log>,
-        table: Arc<dyn Storage>,
-        dead_letters: Arc<dyn Storage>,
-        options: IngestOptions,
-    ) -> Result<Ingest> {
-        let _ = (log, table, dead_letters, options.lateness_us());
-        options.check()?;
-        Err(Error::unsupported("no ingest yet"))
-    }
-
-    /// Reads to the end of the log, or until `stop`; all that was read is committed then.
-    pub fn run(&mut self, stop: &AtomicBool, progress: &mut dyn FnMut(&Progress)) -> Result<Summary> {
-        let _ = (stop, progress);
-        Err(Error::unsupported("no ingest yet"))
-    }
-}

@@ -6,6 +6,7 @@ use arrow_schema::TimeUnit;
 
 use super::schema::RowSchema;
 use crate::error::{Error, Result};
+use crate::parquet::write::WriterOptions;
 
 /// What to do, and within which bounds. Start from [`IngestOptions::new`] and change fields.
 #[derive(Debug, Clone)]
@@ -53,7 +54,8 @@ pub struct IngestOptions {
     pub commit_interval: Duration,
     /// Leaves a partition that gives nothing for this long out of the watermark.
     pub idle_after: Duration,
-    // writer
+    /// How the files are written. What it says of sorting is set by `sort_by`.
+    pub writer: WriterOptions,
 }
 
 /// What becomes of a record that is not JSON, has no event time, or does not fit the schema.
@@ -100,6 +102,7 @@ impl IngestOptions {
             commit_windows: 16,
             commit_interval: Duration::from_secs(5),
             idle_after: Duration::from_secs(10),
+            writer: WriterOptions::default(),
         }
     }
 

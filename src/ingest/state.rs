@@ -187,16 +187,6 @@ impl Ledger {
         }
     }
 
-    /// The state as of the last commit.
-    pub(super) fn stored(&self) -> &PartitionState {
-        &self.stored
-    }
-
-    /// The next offset to read.
-    pub(super) fn position(&self) -> Offset {
-        self.position
-    }
-
     /// Takes a good record, which is the next one.
     pub(super) fn record(&mut self, window: i64, offset: Offset, next: Offset) -> Admit {
         let before = self.records;
@@ -348,7 +338,7 @@ mod tests {
             let partition = partition % self.logs.len();
             let ledger = &mut self.ledgers[partition];
             for _ in 0..records {
-                let offset = ledger.position().0;
+                let offset = ledger.position.0;
                 let Some(record) = self.logs[partition].get(offset as usize / 10) else { return };
                 match record {
                     None => {

@@ -32,15 +32,6 @@ pub(crate) fn window_start(event_us: i64, window_us: i64) -> Option<i64> {
     event_us.div_euclid(window_us).checked_mul(window_us).filter(|us| in_range(*us))
 }
 
-/// `2013-01-01T00:00:00Z`, with a fraction only if there is one.
-pub(crate) fn format_rfc3339(us: i64) -> String {
-    match jiff::Timestamp::from_microsecond(us) {
-        Ok(timestamp) => timestamp.to_string(),
-        // Out of jiff's range, thus out of ours: nothing but a hostile state has it.
-        Err(_) => format!("{us}us"),
-    }
-}
-
 fn in_range(us: i64) -> bool {
     (YEAR_1_US..YEAR_10000_US).contains(&us)
 }
@@ -180,8 +171,6 @@ mod tests {
         assert_eq!(window_start(0, 1_000_000), Some(0));
         assert_eq!(window_start(1_999_999, 1_000_000), Some(1_000_000));
         assert_eq!(window_start(YEAR_1_US, 7 * 86_400_000_000), None);
-        assert_eq!(format_rfc3339(1_356_998_400_000_000), "2013-01-01T00:00:00Z");
-        assert_eq!(format_rfc3339(500_000), "1970-01-01T00:00:00.5Z");
     }
 
     proptest! {

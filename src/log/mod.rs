@@ -34,6 +34,9 @@ pub trait Log: Send {
     /// last one asked for. It may cover less than all of it.
     fn identity(&mut self, partition: &PartitionId, position: Offset) -> Result<Identity>;
 
+    /// Which of the log's options decide what its records are, in words: a sink keeps to them.
+    fn rules(&self) -> String;
+
     /// What was left unread at the end: an unterminated last line that is no whole record yet, by partition.
     fn incomplete_tails(&self) -> Vec<(PartitionId, Offset)> {
         Vec::new()

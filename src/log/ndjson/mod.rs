@@ -239,6 +239,10 @@ impl Log for NdjsonLog {
         Ok(self.partition(partition)?.reader(&options)?.identity(position))
     }
 
+    fn rules(&self) -> String {
+        format!("ndjson, lines of up to {} bytes", self.options.line_bytes_max)
+    }
+
     fn incomplete_tails(&self) -> Vec<(PartitionId, Offset)> {
         self.partitions.iter().filter_map(|(id, state)| Some((id.clone(), state.tail?))).collect()
     }

@@ -1,0 +1,157 @@
+//! One window's open file: rows gathered into batches, sorted if asked, written as they fill.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow_ord::sort::{SortColumn, SortOptions, lexsort_to_indices};
+use arrow_schema::SchemaRef;
+use arrow_select::take::take_record_batch;
+
+use super::rows::{Columns, Row};
+use super::schema::RowSchema;
+use crate::error::{Error, Result};
+use crate::parquet::format::SortingColumn;
+use crate::parquet::write::{FileWriter, WriterOptions, WrittenFile};
+use crate::storage::Storage;
+
+/// How the files of a sink are made.
+#[derive(Debug)]
+pub(super) struct FileRecipe {
+    pub schema: RowSchema,
+    pub arrow: SchemaRef,
+    pub writer: WriterOptions,
+    /// The column to sort by.
+    pub sort_by: Option<usize>,
+}
+
+impl FileRecipe {
+    /// For files of a table; `arrow` is the schema that it wants them to have.
+    pub(super) fn new(
+        schema: RowSchema,
+        arrow: SchemaRef,
+        mut writer: WriterOptions,
+        sort_by: Option<&str>,
+    ) -> Result<FileRecipe> {
+        let sort_by = match sort_by {
+            None => None,
+            Some(name) => Some(schema.index_of(name).ok_or_else(|| {
+                let names: Vec<&str> = schema.fields().iter().map(|field| field.name.as_str()).collect();
+                Error::invalid(format!("to sort by, and not there; there are {}", names.join(", "))).in_column(name)
+            })?),
+        };
+        writer.sorting_columns = Vec::new();
+        if let Some(at) = sort_by {
+            let column_idx = i32::try_from(at).map_err(|_| Error::invalid("too many columns"))?;
+            writer.sorting_columns = vec![SortingColumn { column_idx, descending: false, nulls_first: false }];
+        }
+        Ok(FileRecipe { arrow, schema, writer, sort_by })
+    }
+}
+
+/// A window whose file is open.
+pub(super) struct OpenWindow {
+    path: String,
+    columns: Columns,
+    /// Made when the first batch is full.
+    writer: Option<FileWriter>,
+    rows: u64,
+    pub opened: Instant,
+    /// The number of the block that wrote to it last.
+    pub written_at: u64,
+    /// True when event time had passed its end before it was opened.
+    pub is_late: bool,
+}
+
+/// A window's finished file.
+pub(super) struct FinishedFile {
+    pub path: String,
+    pub written: WrittenFile,
+}
+
+impl OpenWindow {
+    pub(super) fn new(path: String, recipe: &FileRecipe, block: u64, is_late: bool) -> Result<OpenWindow> {
+        let columns = Columns::new(&recipe.schema, Arc::clone(&recipe.arrow))?;
+        Ok(OpenWindow { path, columns, writer: None, rows: 0, opened: Instant::now(), written_at: block, is_late })
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.columns.memory_bytes() + self.writer.as_ref().map_or(0, FileWriter::memory_bytes)
+    }
+
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.writer.as_ref().map_or(0, FileWriter::file_bytes)
+    }
+
+    pub(super) fn push(&mut self, row: &Row<'_>, recipe: &FileRecipe, storage: &dyn Storage) -> Result<()> {
+        self.columns.push(row)?;
+        self.rows += 1;
+        let (rows_max, bytes_max) = match recipe.sort_by {
+            None => (BATCH_ROWS, BATCH_BYTES),
+            Some(_) => (SORT_ROWS, SORT_BYTES),
+        };
+        if self.columns.rows() >= rows_max || self.columns.memory_bytes() >= bytes_max {
+            self.write(recipe, storage)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the row group, so that nothing but indexes stays in memory.
+    pub(super) fn flush(&mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<()> {
+        self.write(recipe, storage)?;
+        self.writer.as_mut().map_or(Ok(()), FileWriter::flush)
+    }
+
+    pub(super) fn finish(mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<FinishedFile> {
+        self.write(recipe, storage)?;
+        let Some(writer) = self.writer else { return Err(Error::invalid("a window without rows has no file")) };
+        Ok(FinishedFile { written: writer.finish()?, path: self.path })
+    }
+
+    /// Hands the gathered rows to the writer.
+    fn write(&mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<()> {
+        if self.columns.rows() == 0 {
+            return Ok(());
+        }
+        let batch = self.columns.take()?;
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(FileWriter::new(
+                storage.create(&self.path)?,
+                Arc::clone(&recipe.arrow),
+                recipe.writer.clone(),
+            )?),
+        };
+        match recipe.sort_by {
+            None => writer.write(&batch),
+            Some(column) => {
+                writer.write(&sorted(&batch, column)?)?;
+                // Sorted is a row group, not a file: the next rows begin from the smallest again.
+                writer.flush()
+            }
+        }
+    }
+}
+
+/// The rows by one column, nulls last; equal ones stay in the order in which they came.
+fn sorted(batch: &RecordBatch, column: usize) -> Result<RecordBatch> {
+    let Some(values) = batch.columns().get(column) else { return Err(Error::invalid("no column to sort by")) };
+    let rows = u32::try_from(batch.num_rows()).map_err(|_| Error::limit("too many rows to sort"))?;
+    let order: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..rows));
+    let by = |values: &ArrayRef| SortColumn {
+        values: Arc::clone(values),
+        options: Some(SortOptions { descending: false, nulls_first: false }),
+    };
+    let indices = lexsort_to_indices(&[by(values), by(&order)], None)?;
+    Ok(take_record_batch(batch, &indices)?)
+}
+
+const BATCH_ROWS: usize = 8_192;
+const BATCH_BYTES: usize = 4 << 20;
+/// What is sorted is a row group of its own, so it is worth gathering more.
+const SORT_ROWS: usize = 131_072;
+const SORT_BYTES: usize = 32 << 20;
