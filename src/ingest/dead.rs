@@ -171,7 +171,7 @@ impl DeadLetters {
         let (Some((writer, path)), Some(table)) = (self.file.take(), &mut self.table) else { return Ok(()) };
         let written = writer.finish()?;
         let arrow = Arc::clone(&table.snapshot().schema);
-        let mut add = AddFile::from_footer(&path, &written.metadata, written.bytes, &arrow, PartitionValues::new())?;
+        let mut add = AddFile::from_written(&written, &arrow, &path, PartitionValues::new())?;
         add.tags.insert(SINK_TAG.to_owned(), self.sink.clone());
         let mut transaction = table.transaction();
         transaction.operation("DEAD LETTERS").add(add);

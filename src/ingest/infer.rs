@@ -81,8 +81,12 @@ impl Inference {
         }
         let fields = self.fields.into_iter().map(|(name, seen)| {
             let is_event_time = name == event_time;
-            // Text in between that is no time makes a bad record of its own.
-            let kind = if is_event_time && seen.times { FieldType::Timestamp { unit: None } } else { seen.kind() };
+            // What is among them and is no time makes a bad record of its own.
+            let kind = match seen {
+                Seen { times: true, .. } if is_event_time => FieldType::Timestamp { unit: None },
+                Seen { ints: true, .. } if is_event_time => FieldType::Int64,
+                seen => seen.kind(),
+            };
             RowField { name, kind, nullable: !is_event_time }
         });
         RowSchema::new(fields.collect())

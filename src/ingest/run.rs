@@ -146,6 +146,9 @@ impl Ingest {
                 Ok((event_us, window)) => {
                     source.clock_us = source.clock_us.max(Some(event_us));
                     self.sink.good(at, window, &row, span)?;
+                    if self.sink.has_closed_enough() {
+                        self.sink.commit_if_due(self.log.as_mut())?;
+                    }
                 }
                 Err(reason) => {
                     if self.options.on_bad == OnBad::Stop && !self.sink.knows_bad(at, span.offset) {

@@ -204,8 +204,7 @@ impl Sink {
         let rows = open.rows();
         let file = open.finish(&self.recipe, self.storage.as_ref())?;
         let values = self.values(window)?;
-        let mut add =
-            AddFile::from_footer(file.path, &file.written.metadata, file.written.bytes, &self.table_schema, values)?;
+        let mut add = AddFile::from_written(&file.written, &self.table_schema, file.path, values)?;
         add.tags.insert(SINK_TAG.to_owned(), self.options.sink.clone());
         self.closed.push(ClosedFile { window, add, rows });
         Ok(())
@@ -235,10 +234,14 @@ impl Sink {
         Ok(())
     }
 
+    /// Whether so many windows are closed that a commit is due.
+    pub(super) fn has_closed_enough(&self) -> bool {
+        self.closed.len() >= self.options.commit_windows
+    }
+
     pub(super) fn commit_if_due(&mut self, log: &mut dyn Log) -> Result<()> {
-        let many = self.closed.len() >= self.options.commit_windows;
         let waiting = !self.closed.is_empty() || self.dead.is_waiting();
-        if many || (waiting && self.last_commit.elapsed() >= self.options.commit_interval) {
+        if self.has_closed_enough() || (waiting && self.last_commit.elapsed() >= self.options.commit_interval) {
             return self.commit(false, log);
         }
         Ok(())
