@@ -36,8 +36,11 @@ fn id(name: &str) -> PartitionId {
     PartitionId(name.to_owned())
 }
 
-/// Every record from where the log is, as (offset, next, whole, text), and the error that ended it, if one did.
-fn drain(log: &mut NdjsonLog, name: &str, bytes_max: usize) -> (Vec<(u64, u64, bool, String)>, Result<()>) {
+/// A record: offset, next, whole, text.
+type Seen = (u64, u64, bool, String);
+
+/// Every record from where the log is, and the error that ended it, if one did.
+fn drain(log: &mut NdjsonLog, name: &str, bytes_max: usize) -> (Vec<Seen>, Result<()>) {
     let mut records = Vec::new();
     let mut next = None;
     loop {

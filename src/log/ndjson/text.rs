@@ -36,7 +36,7 @@ pub(super) struct Text {
 
 enum Kind {
     Plain(Arc<dyn Input>),
-    Gzip(flate2::bufread::MultiGzDecoder<InputReader>),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<InputReader>>),
     Zstd(zstd::stream::read::Decoder<'static, InputReader>),
     Stream { chunks: Receiver<io::Result<Vec<u8>>>, rest: Bytes, taken: u64 },
     Released { stored_bytes: u64 },
@@ -46,7 +46,7 @@ impl Text {
     pub(super) fn file(input: Arc<dyn Input>, packing: Packing) -> Result<Text> {
         let kind = match packing {
             Packing::Plain => Kind::Plain(input),
-            Packing::Gzip => Kind::Gzip(flate2::bufread::MultiGzDecoder::new(InputReader::new(input))),
+            Packing::Gzip => Kind::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(InputReader::new(input)))),
             Packing::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(InputReader::new(input))?;
                 // A frame may ask for a window this large, and for no larger one.
