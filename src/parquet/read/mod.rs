@@ -27,6 +27,7 @@ mod prune;
 mod scan;
 mod selection;
 mod target;
+mod transcode;
 
 use crate::predicate::Predicate;
 

@@ -21,6 +21,7 @@ use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
 use super::budget::Reservation;
 use super::column_chunk::{RawPage, data_values};
 use super::levels::Levels;
+use super::transcode;
 
 /// The bytes of a page, decompressed.
 #[derive(Debug)]
@@ -118,11 +119,13 @@ pub(super) struct PageOpener {
     decompressor: Decompressor,
     verify_crc: bool,
     memory: Reservation,
+    /// A buffer for pages that are turned into PLAIN.
+    plain: Vec<u8>,
 }
 
 impl PageOpener {
     pub(super) fn new(verify_crc: bool, memory: Reservation) -> PageOpener {
-        PageOpener { decompressor: Decompressor::new(), verify_crc, memory }
+        PageOpener { decompressor: Decompressor::new(), verify_crc, memory, plain: Vec::new() }
     }
 
     /// Opens a data page into `page`, whose buffers it reuses. `rows_max` is what the row group has left.
@@ -177,8 +180,36 @@ impl PageOpener {
             }
             _ => return Err(Error::corrupt("the page's header is of another kind than the page")),
         };
-        page.values.coding = coding(encoding, leaf, &mut page.values)?;
+        self.set_coding(encoding, leaf, values, &mut page.values)?;
         page.rows_left = values;
+        Ok(())
+    }
+
+    fn set_coding(&mut self, encoding: Encoding, leaf: &Leaf, values_max: usize, values: &mut Values) -> Result<()> {
+        values.coding = match encoding {
+            Encoding::Plain => Coding::Plain(0),
+            Encoding::RleDictionary | Encoding::PlainDictionary => Coding::Dictionary(rle::Position::default()),
+            Encoding::Rle if leaf.physical == Type::Boolean => {
+                // A length goes before them, as before levels.
+                let mut cursor = Cursor::new(values.bytes());
+                if !cursor.is_empty() {
+                    let length = cursor.u32_le()?;
+                    cursor.take(length as usize)?;
+                    values.start += 4;
+                }
+                Coding::Rle(rle::Position::default())
+            }
+            other => {
+                let mut plain = std::mem::take(&mut self.plain);
+                let page_bytes = values.bytes.len();
+                let take_memory = |bytes: usize| self.memory.resize(page_bytes.saturating_add(bytes));
+                transcode::to_plain(other, leaf, values.bytes(), values_max, take_memory, &mut plain)?;
+                // The page's own buffer is the next one to be filled with PLAIN.
+                self.plain = std::mem::replace(&mut values.bytes, PageBytes::Own(plain)).reclaim();
+                values.start = 0;
+                Coding::Plain(0)
+            }
+        };
         Ok(())
     }
 
@@ -217,7 +248,7 @@ impl PageOpener {
         })?;
         let mut buffer = out.reclaim();
         // The buffer keeps the largest page's size.
-        self.memory.resize(size.max(buffer.capacity()))?;
+        self.memory.resize(size.max(buffer.capacity()).saturating_add(self.plain.capacity()))?;
         let result = self.decompressor.decompress(codec, &body, &mut buffer, size);
         *out = PageBytes::Own(buffer);
         result
@@ -252,22 +283,4 @@ fn levels_v1(bytes: &[u8], encoding: Encoding, values: usize, levels: &mut Level
         other => return Err(Error::unsupported(format!("definition levels in the encoding {other:?}"))),
     }
     Ok(cursor.position())
-}
-
-fn coding(encoding: Encoding, leaf: &Leaf, values: &mut Values) -> Result<Coding> {
-    Ok(match encoding {
-        Encoding::Plain => Coding::Plain(0),
-        Encoding::RleDictionary | Encoding::PlainDictionary => Coding::Dictionary(rle::Position::default()),
-        Encoding::Rle if leaf.physical == Type::Boolean => {
-            // A length goes before them, as before levels.
-            let mut cursor = Cursor::new(values.bytes());
-            if !cursor.is_empty() {
-                let length = cursor.u32_le()?;
-                cursor.take(length as usize)?;
-                values.start += 4;
-            }
-            Coding::Rle(rle::Position::default())
-        }
-        other => return Err(Error::unsupported(format!("values in the encoding {other:?} cannot be read yet"))),
-    })
 }
