@@ -182,13 +182,14 @@ impl<'a> Reader<'a> {
         if kind.is_bool() { self.cursor.skip(1) } else { self.skip(kind) }
     }
 
-    /// A value of type `T`, whose wire type was read as `kind`.
+    /// A value of type `T`, whose wire type was read as `kind`. One of another type is skipped, as a field that is
+    /// not known: some writers keep fields of their own under ids that were given to others later.
     #[inline]
-    pub fn value<T: Value>(&mut self, kind: Kind) -> Result<T> {
+    pub fn value<T: Value>(&mut self, kind: Kind) -> Result<Option<T>> {
         if kind != T::KIND && !(kind.is_bool() && T::KIND.is_bool()) {
-            return Err(self.cursor.corrupt(format!("thrift type {kind:?} where {:?} belongs", T::KIND)));
+            return self.skip(kind).map(|()| None);
         }
-        T::read(self, kind)
+        T::read(self, kind).map(Some)
     }
 }
 
@@ -391,7 +392,7 @@ macro_rules! record {
                 $(let mut $field: Option<$type> = None;)*
                 r.fields(|r, id, kind| {
                     match id {
-                        $($id => $field = Some(r.value::<$type>(kind)?),)*
+                        $($id => $field = r.value::<$type>(kind)?.or($field.take()),)*
                         _ => r.skip(kind)?,
                     }
                     Ok(())
@@ -482,7 +483,7 @@ macro_rules! choice {
                 let mut member = $name::Unknown(0);
                 r.fields(|r, id, kind| {
                     member = match id {
-                        $($id => $name::$variant(r.value::<$type>(kind)?),)*
+                        $($id => r.value::<$type>(kind)?.map_or($name::Unknown($id), $name::$variant),)*
                         other => { r.skip(kind)?; $name::Unknown(other) }
                     };
                     Ok(())

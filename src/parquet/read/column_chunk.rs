@@ -51,6 +51,8 @@ pub(super) struct ChunkPages {
     input: Arc<dyn Input>,
     pub codec: Codec,
     range: Range<u64>,
+    /// Bytes that the last page may reach past the chunk.
+    overrun: u64,
     way: Way,
     /// Data pages given or passed over.
     ordinal: u64,
@@ -71,10 +73,12 @@ enum Way {
 }
 
 impl ChunkPages {
-    /// For the chunk `meta`. With `spans`, only bytes of pages that `selection` touches are fetched.
+    /// For the chunk `meta`, past which its last page may reach by `overrun` bytes. With `spans`, only bytes of
+    /// pages that `selection` touches are fetched.
     pub(super) fn new(
         input: Arc<dyn Input>,
         meta: &ColumnMetaData,
+        overrun: u64,
         spans: Option<Arc<[PageSpan]>>,
         selection: &Selection,
     ) -> Result<ChunkPages> {
@@ -90,6 +94,7 @@ impl ChunkPages {
             input,
             codec: meta.codec,
             range,
+            overrun,
             way,
             ordinal: 0,
             dictionary: None,
@@ -119,12 +124,13 @@ impl ChunkPages {
         let bytes = match bytes {
             Some(bytes) => bytes,
             None => {
-                let fetched = self.input.read(self.range.clone())?;
+                let end = self.range.end.saturating_add(self.overrun).min(self.input.bytes());
+                let fetched = self.input.read(self.range.start..end)?;
                 self.bytes_fetched += fetched.len() as u64;
                 bytes.insert(fetched)
             }
         };
-        if bytes.is_empty() {
+        if *at >= self.range.end {
             return Ok(None);
         }
         let page = split_page(bytes, *at, self.ordinal)?;
@@ -309,6 +315,17 @@ pub(super) fn byte_range(meta: &ColumnMetaData, file_bytes: u64) -> Result<Range
     })
 }
 
+/// How far a chunk's last page may reach past the chunk in a file of this writer.
+///
+/// parquet-mr before 1.2.9 left the dictionary page's header out of the chunk's size (PARQUET-816).
+pub(super) fn overrun(created_by: Option<&str>) -> u64 {
+    const HEADER_BYTES_MAX: u64 = 100;
+    let Some(version) = created_by.and_then(|by| by.strip_prefix("parquet-mr")) else { return 0 };
+    let mut numbers = version.trim_start_matches(" version ").split(['.', '-', ' ']).map(|n| n.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0u32);
+    if (next(), next(), next()) < (1, 2, 9) { HEADER_BYTES_MAX } else { 0 }
+}
+
 /// The pages of an offset index, if it can be believed: in the chunk, in order, and all rows in them.
 pub(super) fn spans(
     index: &OffsetIndex,
@@ -410,6 +427,21 @@ mod tests {
         assert_eq!(byte_range(&meta(Some(60), 40, 20), 100).expect("fits"), 40..60);
         for wrong in [meta(None, 4, 97), meta(None, -4, 9), meta(None, 4, -9), meta(None, i64::MAX, i64::MAX)] {
             assert!(byte_range(&wrong, 100).is_err());
+        }
+    }
+
+    #[test]
+    fn only_the_writer_of_old_overruns_its_chunks() {
+        for (by, is_old) in [
+            (None, false),
+            (Some("parquet-mr"), true),
+            (Some("parquet-mr version 1.2.8"), true),
+            (Some("parquet-mr version 1.2.8-cdh (build x)"), true),
+            (Some("parquet-mr version 1.2.9"), false),
+            (Some("parquet-mr version 1.13.1 (build db4183109d5b734ec5930d870cdae161e408ddba)"), false),
+            (Some("parquet-cpp version 1.0.0"), false),
+        ] {
+            assert_eq!(overrun(by) > 0, is_old, "{by:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::parquet::format::footer::{self, TAIL_BYTES};
 use crate::parquet::format::{ColumnChunk, ColumnIndex, FileMetaData, OffsetIndex, thrift};
 use crate::storage::Input;
 
-use super::column_chunk::index_range;
+use super::column_chunk::{self, index_range};
 use super::inspect::{self, PageInfo};
 use super::scan::Scan;
 use super::{ReaderOptions, ScanOptions};
@@ -121,6 +121,8 @@ pub(super) struct FileParts {
     pub metadata: FileMetaData,
     pub schema: ParquetSchema,
     pub rows: u64,
+    /// What pages may reach past their chunks by.
+    pub overrun: u64,
     memory_bytes: usize,
 }
 
@@ -161,7 +163,8 @@ impl FileParts {
                 .filter(|&n| i64::try_from(n).is_ok())
                 .ok_or_else(|| Error::corrupt(format!("row group {number} has {} rows", group.num_rows)))?;
         }
-        Ok(FileParts { input, metadata, schema, rows, memory_bytes: options.memory_bytes })
+        let overrun = column_chunk::overrun(metadata.created_by.as_deref());
+        Ok(FileParts { input, metadata, schema, rows, overrun, memory_bytes: options.memory_bytes })
     }
 
     pub(super) fn leaf(&self, leaf: usize) -> Result<&Leaf> {

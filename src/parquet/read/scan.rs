@@ -316,7 +316,7 @@ impl Scan {
                     None => None,
                 };
                 let input = Arc::clone(&self.file.input);
-                let chunk = ChunkPages::new(input, meta, spans, &selection).map_err(place)?;
+                let chunk = ChunkPages::new(input, meta, self.file.overrun, spans, &selection).map_err(place)?;
                 column.decoder.start_chunk(chunk, rows);
             }
             self.group = Some(Group { number, selection, at: 0, rows, all_match });
