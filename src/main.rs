@@ -1,3 +1,7 @@
-//! The `hypostyle` program.
+//! The `hypostyle` program; all of it is in the library's `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hypostyle::cli::main()
+}

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use arrow_array::*;
 use arrow_buffer::i256;
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_schema::{Field, Schema};
 use half::f16;
-use hypostyle::predicate::{Bounds, ColumnBounds, Comparison, Literal, Number, Operand, Predicate, Verdict, col, sql};
+use hypostyle::predicate::{Bounds, ColumnBounds, Comparison, Literal, Number, Operand, Predicate, Verdict, col};
 use proptest::prelude::*;
 
 /// A value as the interpreter knows it.

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::parquet::arrow::{self, Leaf, ParquetSchema};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
 use crate::parquet::format::{ColumnChunk, ColumnIndex, FileMetaData, OffsetIndex, thrift};
+use crate::predicate::ColumnBounds;
 use crate::storage::Input;
 
 use super::column_chunk::{self, index_range};
@@ -93,6 +94,11 @@ impl FileReader {
     /// The pages of a column chunk, in file order, the dictionary page among them. `column` counts leaves.
     pub fn pages(&self, row_group: usize, column: usize) -> Result<Vec<PageInfo>> {
         inspect::pages(&self.parts, row_group, column).map_err(|e| self.place(e, column))
+    }
+
+    /// What the statistics of a column chunk say of its values, as values of the column. `column` counts leaves.
+    pub fn chunk_bounds(&self, row_group: usize, column: usize) -> Result<ColumnBounds> {
+        inspect::chunk_bounds(&self.parts, row_group, column).map_err(|e| self.place(e, column))
     }
 
     /// The bounds of a chunk's pages, if the file has them.

@@ -33,6 +33,13 @@ pub struct PageInfo {
     pub bounds: ColumnBounds,
 }
 
+pub(super) fn chunk_bounds(file: &FileParts, group: usize, column: usize) -> Result<ColumnBounds> {
+    let meta = column_chunk::metadata(file.chunk(group, column)?)?;
+    let leaf = file.leaf(column)?;
+    let order = bounds::order(&file.metadata, leaf, column);
+    Ok(bounds::of_statistics(meta.statistics.as_ref(), leaf, order, file.group_rows(group)?))
+}
+
 pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec<PageInfo>> {
     let meta = column_chunk::metadata(file.chunk(group, column)?)?;
     let leaf = file.leaf(column)?;

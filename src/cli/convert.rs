@@ -1,0 +1,90 @@
+//! `hypostyle convert`: rows from one format to another.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::formats::{self, RowWriter};
+use super::quantities::{bytes, of, parse_memory};
+use super::selection::Selection;
+use super::{Ending, interrupt};
+use crate::error::{Error, Result};
+use crate::parquet::compress::Compression;
+use crate::parquet::write::WriterOptions;
+
+/// Write the rows of a table or file to a file of another format
+///
+/// The names say the formats: .parquet, .arrow (Arrow IPC), .ndjson, .csv; a folder is a table. OUT appears whole or not at
+/// all, and replaces a file that is there.
+#[derive(Debug, Args)]
+pub(super) struct Convert {
+    /// A table's folder, or a file: .parquet, .arrow, .ndjson (also .gz or .zst), .csv
+    #[arg(value_name = "IN")]
+    from: String,
+    /// The file to write: .parquet, .arrow, .ndjson, .csv
+    #[arg(value_name = "OUT")]
+    to: String,
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    parquet: Parquet,
+}
+
+/// How a Parquet file is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Parquet output")]
+struct Parquet {
+    /// zstd:3, snappy, lz4, gzip:6, brotli:5 or none
+    #[arg(long, value_name = "CODEC", default_value = "zstd:3")]
+    compression: Compression,
+    /// Rows of a row group, at most
+    #[arg(long, value_name = "ROWS")]
+    row_group_rows: Option<usize>,
+    /// Encoded size at which a row group is closed
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    row_group_bytes: Option<usize>,
+    /// Size at which a page is closed, before compression
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    page_bytes: Option<usize>,
+    /// Rows of a page, at most
+    #[arg(long, value_name = "ROWS")]
+    page_rows: Option<usize>,
+    /// Write values plain, without dictionaries
+    #[arg(long)]
+    no_dictionary: bool,
+}
+
+impl Parquet {
+    fn options(&self) -> WriterOptions {
+        let mut options = WriterOptions { compression: self.compression, ..WriterOptions::default() };
+        options.dictionary = !self.no_dictionary;
+        let set = |field: &mut usize, value: Option<usize>| *field = value.unwrap_or(*field);
+        set(&mut options.row_group_rows, self.row_group_rows);
+        set(&mut options.row_group_bytes, self.row_group_bytes);
+        set(&mut options.page_bytes, self.page_bytes);
+        set(&mut options.page_rows, self.page_rows);
+        options
+    }
+}
+
+impl Convert {
+    pub(super) fn run(&self) -> Result<Ending> {
+        let rows = formats::open(&self.from, self.selection.request()?)?;
+        let in_output = |e: Error| e.in_file(&self.to);
+        let mut writer =
+            RowWriter::create(&self.to, rows.schema().clone(), self.parquet.options()).map_err(in_output)?;
+        let mut written = 0;
+        for batch in rows {
+            let batch = batch?;
+            written += batch.num_rows() as u64;
+            writer.write(&batch).map_err(in_output)?;
+            if interrupt::is_set() {
+                // Dropped unfinished, the file never appears.
+                return Ok(Ending::Interrupted);
+            }
+        }
+        let size = writer.finish().map_err(in_output)?;
+        writeln!(io::stdout(), "{} written to {}, {}", of(written, "row", "rows"), self.to, bytes(size))?;
+        Ok(Ending::Done)
+    }
+}

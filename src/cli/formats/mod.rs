@@ -1,0 +1,247 @@
+//! Where rows come from and go to: tables and files of each format, behind [`Rows`] and [`RowWriter`].
+
+mod arrow;
+mod place;
+mod selected;
+mod text;
+
+use std::io;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use self::arrow::ArrowWriter;
+pub(super) use self::place::{Place, input as place};
+
+use self::place::Format;
+use self::selected::Selected;
+use self::text::{Lines, TextWriter};
+use super::quantities::{bytes, count};
+use crate::error::{Error, Result};
+use crate::parquet::read::{FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions};
+use crate::parquet::write::{FileWriter, WriterOptions};
+use crate::predicate::Predicate;
+use crate::storage::{Output, Storage};
+use crate::table::{self, Table, TableScan};
+
+/// Which rows and columns are wanted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Request {
+    /// In this order; `None` is all.
+    pub(super) columns: Option<Vec<String>>,
+    pub(super) predicate: Option<Predicate>,
+    pub(super) limit: Option<u64>,
+    pub(super) memory_bytes: usize,
+}
+
+/// Batches and their schema, of a format that cannot leave anything out by itself.
+struct Batches {
+    schema: SchemaRef,
+    batches: Box<dyn Iterator<Item = Result<RecordBatch>>>,
+}
+
+/// The rows of a table or file that were asked for.
+pub(super) struct Rows {
+    schema: SchemaRef,
+    source: Source,
+}
+
+enum Source {
+    /// With the bytes of all its files.
+    Table(Box<TableScan>, u64),
+    Parquet(Box<Scan>),
+    Plain(Selected),
+}
+
+impl Rows {
+    /// The schema of the batches.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How much has been read so far, of a format that can leave things out.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        match &self.source {
+            Source::Table(scan, total) => {
+                let counts = scan.counts();
+                let mut all = Counts::of_file(&counts.scan);
+                all.files = Some((counts.files_read, counts.files_skipped));
+                all.bytes.1 = total.saturating_sub(all.bytes.0);
+                Some(all)
+            }
+            Source::Parquet(scan) => Some(Counts::of_file(&scan.counts())),
+            Source::Plain(_) => None,
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Result<RecordBatch>> {
+        match &mut self.source {
+            Source::Table(scan, _) => scan.next(),
+            Source::Parquet(scan) => scan.next(),
+            Source::Plain(rows) => rows.next(),
+        }
+    }
+}
+
+/// How much of a table or file was read, and how much need not be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    /// Read and skipped; `None` for a file by itself.
+    pub(super) files: Option<(u64, u64)>,
+    pub(super) row_groups: (u64, u64),
+    pub(super) pages: (u64, u64),
+    pub(super) bytes: (u64, u64),
+}
+
+impl Counts {
+    fn of_file(counts: &ScanCounts) -> Counts {
+        Counts {
+            files: None,
+            row_groups: (counts.row_groups_read, counts.row_groups_skipped),
+            pages: (counts.pages_read, counts.pages_skipped),
+            bytes: (counts.bytes_read, counts.bytes_skipped),
+        }
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some((read, skipped)) = self.files {
+            write!(f, "files {} read, {} skipped; ", count(read), count(skipped))?;
+        }
+        let ((groups, groups_skipped), (pages, pages_skipped)) = (self.row_groups, self.pages);
+        write!(f, "row groups {} read, {} skipped; ", count(groups), count(groups_skipped))?;
+        write!(f, "pages {} read, {} skipped; ", count(pages), count(pages_skipped))?;
+        write!(f, "bytes {} read, {} skipped", bytes(self.bytes.0), bytes(self.bytes.1))
+    }
+}
+
+/// Opens what a user names, for the rows of `request`.
+pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
+    let (schema, source) = match place(path)? {
+        Place::Table(storage) => {
+            let reader = ReaderOptions::default().with_memory_bytes(request.memory_bytes);
+            let Request { columns, predicate, limit, .. } = request;
+            let table = Table::open(storage)?;
+            let scan = table.scan(table::ScanOptions { columns, predicate, limit, reader })?;
+            (scan.schema().clone(), Source::Table(Box::new(scan), table.snapshot().stats().bytes))
+        }
+        Place::Parquet(input) => {
+            let options = ReaderOptions::default().with_memory_bytes(request.memory_bytes);
+            let Request { columns, predicate, limit, .. } = request;
+            let scan =
+                FileReader::open(input, options)?.scan(ScanOptions { columns, predicate, limit, row_groups: None })?;
+            (scan.schema().clone(), Source::Parquet(Box::new(scan)))
+        }
+        Place::Arrow(input) => {
+            let rows = Selected::new(arrow::open(&input)?, &request).map_err(|e| e.in_file(path))?;
+            (rows.schema(), Source::Plain(rows))
+        }
+        _ => return Err(Error::unsupported("cannot be read yet").in_file(path)),
+    };
+    Ok(Rows { schema, source })
+}
+
+/// Writes rows to a file of the format that its name says.
+pub(super) struct RowWriter(Writer);
+
+enum Writer {
+    Parquet(Box<FileWriter>),
+    Arrow(Box<ArrowWriter>),
+    Text(TextWriter),
+}
+
+impl RowWriter {
+    /// Starts the file; it is there when [`finish`](Self::finish) is done, and not before.
+    pub(super) fn create(path: &str, schema: SchemaRef, options: WriterOptions) -> Result<RowWriter> {
+        let out = place::output(path)?;
+        let file = || Ok::<_, Error>(OutputFile::new(out.storage.create(&out.name)?));
+        let writer = match out.format {
+            Format::Parquet => {
+                Writer::Parquet(Box::new(FileWriter::new(out.storage.create(&out.name)?, schema, options)?))
+            }
+            Format::Arrow => Writer::Arrow(Box::new(ArrowWriter::new(file()?, schema)?)),
+            Format::Ndjson => Writer::Text(TextWriter::new(file()?, schema, Lines::Ndjson)?),
+            Format::Csv => Writer::Text(TextWriter::new(file()?, schema, Lines::Csv)?),
+        };
+        Ok(RowWriter(writer))
+    }
+
+    /// Takes a batch of the schema.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match &mut self.0 {
+            Writer::Parquet(writer) => writer.write(batch),
+            Writer::Arrow(writer) => writer.write(batch),
+            Writer::Text(writer) => writer.write(batch),
+        }
+    }
+
+    /// Makes the file whole and visible; gives its length.
+    pub(super) fn finish(self) -> Result<u64> {
+        match self.0 {
+            Writer::Parquet(writer) => Ok(writer.finish()?.bytes),
+            Writer::Arrow(writer) => writer.finish(),
+            Writer::Text(writer) => writer.finish(),
+        }
+    }
+}
+
+/// An output that counts and gathers small writes, and is an [`io::Write`] for those who want one.
+struct OutputFile {
+    out: Box<dyn Output>,
+    buffer: Vec<u8>,
+    bytes: u64,
+    error: Option<Error>,
+}
+
+const BUFFER_BYTES: usize = 1 << 18;
+
+impl OutputFile {
+    fn new(out: Box<dyn Output>) -> OutputFile {
+        OutputFile { out, buffer: Vec::new(), bytes: 0, error: None }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+            self.out.append(&std::mem::take(&mut self.buffer))?;
+        }
+        if bytes.len() > BUFFER_BYTES {
+            return self.out.append(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<u64> {
+        self.out.append(&self.buffer)?;
+        self.out.finish()?;
+        Ok(self.bytes)
+    }
+
+    /// What made a write fail, as it was before it became an [`io::Error`].
+    fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+}
+
+impl io::Write for OutputFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.append(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(e) => {
+                let message = e.to_string();
+                self.error = Some(e);
+                Err(io::Error::other(message))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

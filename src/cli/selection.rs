@@ -1,0 +1,80 @@
+//! The options that `scan` and `convert` share: which rows and columns.
+
+use clap::Args;
+
+use super::formats::Request;
+use super::quantities::parse_memory;
+use crate::error::{Error, Result};
+use crate::predicate::sql;
+
+/// Which rows and columns.
+#[derive(Debug, Args)]
+pub(super) struct Selection {
+    /// Only rows for which this is true, such as "carrier = 'UA' and dep_delay > 60"
+    #[arg(long = "where", value_name = "CONDITION")]
+    condition: Option<String>,
+    /// Only these columns, in this order, with commas between; "a,b" in double quotes is one name
+    #[arg(long, value_name = "COLUMNS")]
+    columns: Option<String>,
+    /// At most so many rows
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+    /// Memory that reading may take
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_memory)]
+    memory_bytes: usize,
+}
+
+impl Selection {
+    pub(super) fn request(&self) -> Result<Request> {
+        Ok(Request {
+            columns: self.columns.as_deref().map(parse_columns).transpose()?,
+            predicate: self.condition.as_deref().map(sql::parse).transpose().map_err(|e| e.in_file("--where"))?,
+            limit: self.limit,
+            memory_bytes: self.memory_bytes,
+        })
+    }
+}
+
+fn parse_columns(text: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let (name, after) = quoted
+                    .split_once('"')
+                    .ok_or_else(|| Error::invalid(format!("--columns {text}: a double quote is not closed")))?;
+                (name, after)
+            }
+            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
+        };
+        let name = if rest.starts_with('"') { name } else { name.trim() };
+        if names.iter().any(|n| n == name) {
+            return Err(Error::invalid(format!("--columns {text}: column {name} is there twice")));
+        }
+        names.push(name.to_owned());
+        rest = match after.strip_prefix(',') {
+            Some(next) => next.trim_start(),
+            None if after.trim().is_empty() => "",
+            None => return Err(Error::invalid(format!("--columns {text}: a comma is missing after \"{name}\""))),
+        };
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_split_at_commas() {
+        let parsed = |text| parse_columns(text).unwrap();
+        assert_eq!(parsed("flight,dest, dep_delay"), ["flight", "dest", "dep_delay"]);
+        assert_eq!(parsed("\"a,b\", c"), ["a,b", "c"]);
+        assert_eq!(parsed("a b"), ["a b"]);
+        assert_eq!(parsed(""), [""; 0]);
+        assert!(parse_columns("a,a").unwrap_err().to_string().contains("twice"));
+        assert!(parse_columns("\"a").is_err());
+        assert!(parse_columns("\"a\"b").is_err());
+    }
+}
