@@ -22,9 +22,14 @@ use hypostyle::parquet::arrow::node::Node;
 use hypostyle::parquet::arrow::shred::{LeafEntries, shred};
 use hypostyle::parquet::arrow::{ParquetSchema, arrow_schema_metadata, from_parquet, to_parquet};
 use hypostyle::parquet::format::FileMetaData;
+use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
 use hypostyle::parquet::write::{FileWriter, WriterOptions};
+use hypostyle::predicate::col;
 use hypostyle::storage::{Memory, Storage};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
 /// What a reader makes of a leaf's entries: a slot for each that has one.
@@ -57,7 +62,6 @@ fn slots(entries: &LeafEntries, node: &Node) -> LeafSlots {
         rep: entries.rep.clone().unwrap_or_default(),
         def: entries.def.clone().unwrap_or_default(),
         slots: Some(slots),
-        rows: 0,
     }
 }
 
@@ -124,7 +128,7 @@ fn contradicting_leaves_are_corrupt() {
     let (node, _) = Node::of_arrow(&field, 0).expect("a tree");
     let leaf = |rep: Vec<u16>, def: Vec<u16>, n: i32| {
         let slots: ArrayRef = Arc::new(Int32Array::from_iter_values(0..n));
-        Some(LeafSlots { rep, def, slots: Some(slots), rows: 0 })
+        Some(LeafSlots { rep, def, slots: Some(slots) })
     };
     let mut good = [leaf(vec![0, 1, 0], vec![1, 1, 1], 3), leaf(vec![0, 1, 0], vec![1, 1, 1], 3)];
     assert!(assemble(&node, 2, &mut |n| good[n].take()).is_ok());
@@ -224,5 +228,73 @@ proptest! {
                 prop_assert!(firsts.windows(2).all(|w| w[0] < w[1] && w[1] - w[0] <= page_rows as i64), "{:?}", firsts);
             }
         }
+    }
+}
+
+fn read(file: bytes::Bytes, batch_rows: usize, options: ScanOptions) -> hypostyle::Result<Vec<RecordBatch>> {
+    let memory = Memory::new();
+    memory.put("f", file)?;
+    let reader = FileReader::open(memory.open("f")?, ReaderOptions::default().with_batch_rows(batch_rows))?;
+    reader.scan(options)?.collect()
+}
+
+fn texts(batches: &[RecordBatch], column: usize) -> Vec<String> {
+    batches.iter().flat_map(|b| text(b.column(column))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn what_is_written_is_read_back(
+        data_type in data_type(), nullable: bool, len in 0usize..80, seed: u64, cut in 0usize..80,
+        page_rows in 1usize..30, page_bytes in 1usize..400, group_rows in 1usize..60, dictionary: bool,
+        batch_rows in 1usize..50, least in -5i32..1000, limit in 0u64..90,
+    ) {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("x", data_type, nullable),
+            Field::new("n", DataType::Int32, true),
+        ]));
+        let mut random = Random::new(seed);
+        let columns = schema.fields().iter().map(|f| array(f, len, &mut random)).collect();
+        let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
+        let cut = cut.min(len);
+        let options = WriterOptions::default().with_page_rows(page_rows).with_page_bytes(page_bytes)
+            .with_row_group_rows(group_rows).with_dictionary(dictionary).with_dictionary_bytes(60);
+        let file = write(&[batch.slice(0, cut), batch.slice(cut, len - cut)], options);
+
+        let whole = read(file.clone(), batch_rows, ScanOptions::default()).unwrap();
+        prop_assert!(whole.iter().all(|b| b.schema().fields() == schema.fields()));
+        prop_assert_eq!(texts(&whole, 0), text(batch.column(0)));
+        prop_assert_eq!(texts(&whole, 1), text(batch.column(1)));
+
+        // Rows that a predicate leaves, which skips pages and rows of the nested column, and the first of them.
+        let n = batch.column(1).as_primitive::<Int32Type>();
+        let rows: UInt32Array = (0..len as u32).filter(|&i| n.is_valid(i as usize) && n.value(i as usize) > least).collect();
+        let want = text(&arrow_select::take::take(batch.column(0), &rows, None).unwrap());
+        let some = ScanOptions::default().with_columns(["x"]).with_predicate(col("n").gt(least));
+        let got = read(file.clone(), batch_rows, some.clone()).unwrap();
+        prop_assert_eq!(texts(&got, 0), want.clone());
+        let got = read(file, batch_rows, some.with_limit(limit)).unwrap();
+        prop_assert_eq!(texts(&got, 0), want.into_iter().take(limit as usize).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_the_parquet_crate_writes_is_read(
+        data_type in data_type().prop_map(|t| plain_lists(&t)), nullable: bool, len in 1usize..80, seed: u64,
+        page_rows in 1usize..30, v2: bool, dictionary: bool, batch_rows in 1usize..50, keep_schema: bool,
+    ) {
+        let schema = Arc::new(Schema::new(vec![Field::new("x", data_type, nullable)]));
+        let column = array(schema.field(0), len, &mut Random::new(seed));
+        let batch = RecordBatch::try_new(schema.clone(), vec![column]).unwrap();
+        let version = if v2 { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 };
+        let properties = WriterProperties::builder().set_writer_version(version).set_dictionary_enabled(dictionary)
+            .set_data_page_row_count_limit(page_rows).set_write_batch_size(page_rows).build();
+        let mut file = Vec::new();
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(!keep_schema);
+        let mut writer = ArrowWriter::try_new_with_options(&mut file, schema, options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let whole = read(file.into(), batch_rows, ScanOptions::default()).unwrap();
+        prop_assert_eq!(texts(&whole, 0), text(batch.column(0)));
     }
 }

@@ -27,8 +27,6 @@ pub struct LeafSlots {
     pub def: Vec<u16>,
     /// One slot per entry with `def >= leaf.slot`, null where `def < leaf.present`.
     pub slots: Option<ArrayRef>,
-    /// Rows, for a leaf without levels.
-    pub rows: usize,
 }
 
 /// Builds the array of `node` from its leaves; `leaf(n)` gives column `n`, once each is taken.

@@ -54,9 +54,6 @@ pub fn from_parquet(metadata: &FileMetaData) -> Result<ParquetSchema> {
         let left = elements.len() - walk.next;
         return Err(Error::corrupt(format!("{left} schema elements belong to no group")));
     }
-    for leaf in walk.leaves.iter_mut().filter(|l| l.path.len() > 1 || l.rep_max > 0) {
-        leaf.refusal.get_or_insert_with(|| "nested columns cannot be read yet: leave the column out".into());
-    }
     let metadata = hint.map(|h| h.metadata).unwrap_or_default();
     let fields: Vec<FieldRef> = nodes.iter().map(|n| Arc::clone(&n.field)).collect();
     Ok(ParquetSchema {

@@ -149,6 +149,11 @@ impl Leaf {
         self.def_max > 0
     }
 
+    /// Whether it is a field of its own: each row has one entry, whose definition level is its validity.
+    pub fn is_flat(&self) -> bool {
+        self.rep_max == 0 && self.path.len() == 1
+    }
+
     /// [`Error::Unsupported`] naming the column when this crate cannot read it.
     pub fn check(&self) -> Result<()> {
         match &self.refusal {

@@ -46,9 +46,6 @@ impl Column {
     pub(super) fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<Column> {
         leaf.check()?;
         let name = leaf.name();
-        if leaf.def_max > 1 || leaf.rep_max > 0 {
-            return Err(Error::unsupported("nested columns cannot be read yet: leave the column out").in_column(name));
-        }
         Ok(Column {
             name,
             target: target::new(&leaf, budget.reservation())?,
@@ -174,7 +171,7 @@ impl Column {
 
 /// The error at byte `offset` of the file; a byte that it names already is one of the decompressed page.
 #[cold]
-fn outer_place(e: Error, offset: u64) -> Error {
+pub(super) fn outer_place(e: Error, offset: u64) -> Error {
     match (&e, e.place().byte) {
         (Error::Corrupt(_), Some(byte)) => {
             Error::corrupt(format!("{} (at byte {byte} of a part of the page)", e.message())).at_byte(offset)

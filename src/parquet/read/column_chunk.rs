@@ -43,6 +43,8 @@ pub(super) struct RawPage {
     pub offset: u64,
     pub header_bytes: usize,
     pub body: Bytes,
+    /// Rows in it, where an offset index tells.
+    pub rows: Option<usize>,
 }
 
 /// The pages of one chunk, from where the last call ended.
@@ -53,6 +55,8 @@ pub(super) struct ChunkPages {
     range: Range<u64>,
     /// Bytes that the last page may reach past the chunk.
     overrun: u64,
+    /// Whether a value is a row.
+    is_flat: bool,
     way: Way,
     /// Data pages given or passed over.
     ordinal: u64,
@@ -74,11 +78,12 @@ enum Way {
 
 impl ChunkPages {
     /// For the chunk `meta`, past which its last page may reach by `overrun` bytes. With `spans`, only bytes of
-    /// pages that `selection` touches are fetched.
+    /// pages that `selection` touches are fetched. In a flat column a value is a row.
     pub(super) fn new(
         input: Arc<dyn Input>,
         meta: &ColumnMetaData,
         overrun: u64,
+        is_flat: bool,
         spans: Option<Arc<[PageSpan]>>,
         selection: &Selection,
     ) -> Result<ChunkPages> {
@@ -95,6 +100,7 @@ impl ChunkPages {
             codec: meta.codec,
             range,
             overrun,
+            is_flat,
             way,
             ordinal: 0,
             dictionary: None,
@@ -104,8 +110,13 @@ impl ChunkPages {
         })
     }
 
+    /// Whether pages are found by an offset index.
+    pub(super) fn is_indexed(&self) -> bool {
+        matches!(self.way, Way::Indexed { .. })
+    }
+
     /// The next data page that is not covered by `skip` rows; `skip` becomes what is to be skipped inside it.
-    /// None at the chunk's end.
+    /// None at the chunk's end. Of a nested column without an index, nothing tells the rows of a page: `skip` must be 0.
     pub(super) fn next_data_page(&mut self, skip: &mut usize) -> Result<Option<RawPage>> {
         match self.way {
             Way::Whole { .. } => self.next_of_whole(skip),
@@ -220,7 +231,7 @@ impl ChunkPages {
                 .at_byte(page.offset)
                 .in_page(ordinal)
         })?;
-        if values != span.rows.len() {
+        if self.is_flat && values != span.rows.len() {
             return Err(Error::corrupt(format!(
                 "a page of {values} values, the offset index says {}",
                 span.rows.len()
@@ -228,7 +239,7 @@ impl ChunkPages {
             .at_byte(page.offset)
             .in_page(ordinal));
         }
-        Ok(Some(page))
+        Ok(Some(RawPage { rows: Some(span.rows.len()), ..page }))
     }
 
     /// The bytes of `range`, fetched together with their neighbours where these were planned together.
@@ -292,7 +303,7 @@ fn split_page(bytes: &mut Bytes, offset: u64, ordinal: u64) -> Result<RawPage> {
         return Err(place(Error::corrupt(format!("a {:?} without the count of its values", header.type_))));
     }
     let _header = bytes.split_to(header_bytes);
-    Ok(RawPage { header, ordinal, offset, header_bytes, body: bytes.split_to(body) })
+    Ok(RawPage { header, ordinal, offset, header_bytes, body: bytes.split_to(body), rows: None })
 }
 
 /// Where the chunk's pages lie: from its dictionary page if there is one before the data pages.

@@ -45,7 +45,7 @@ pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec
     let leaf = file.leaf(column)?;
     let rows = file.group_rows(group)?;
     let order = bounds::order(&file.metadata, leaf, column);
-    let mut chunk = ChunkPages::new(file.input.clone(), meta, file.overrun, None, &Selection::all(rows))?;
+    let mut chunk = ChunkPages::new(file.input.clone(), meta, file.overrun, true, None, &Selection::all(rows))?;
     let mut pages = Vec::new();
     let mut data_rows = Vec::new();
     while let Some(page) = chunk.next_page()? {

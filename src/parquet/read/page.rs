@@ -21,6 +21,7 @@ use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
 use super::budget::Reservation;
 use super::column_chunk::{RawPage, data_values};
 use super::levels::Levels;
+use super::nested_levels::{self, NestedLevels};
 use super::transcode;
 
 /// The bytes of a page, decompressed.
@@ -105,11 +106,14 @@ impl Values {
 /// A data page that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    /// Rows that are not read or skipped yet.
+    /// Rows (of a nested column: level entries) that are not read or skipped yet.
     pub rows_left: usize,
     pub ordinal: u64,
     pub offset: u64,
+    /// Of a flat column.
     pub levels: Levels,
+    /// Of a nested column.
+    pub nested: NestedLevels,
     pub values: Values,
 }
 
@@ -142,20 +146,17 @@ impl PageOpener {
         page.offset = raw.offset;
         self.check_crc(raw)?;
         let values = data_values(&raw.header).unwrap_or(0);
-        if values > rows_max {
+        if leaf.is_flat() && values > rows_max {
             return Err(Error::corrupt(format!("a page of {values} values, the row group has {rows_max} rows left")));
         }
         let encoding = match (&raw.header.data_page_header, &raw.header.data_page_header_v2) {
             (Some(v1), _) if raw.header.type_ == PageType::DataPage => {
                 self.decompress(&raw.header, codec, raw.body.clone(), 0, &mut page.values.bytes)?;
-                let level_bytes = match leaf.def_max {
-                    0 => {
-                        page.levels.set_all_present();
-                        0
-                    }
-                    _ => levels_v1(&page.values.bytes, v1.definition_level_encoding, values, &mut page.levels)?,
+                let encodings = (v1.repetition_level_encoding, v1.definition_level_encoding);
+                page.values.start = match leaf.is_flat() {
+                    true => levels_v1(&page.values.bytes, leaf, encodings.1, values, &mut page.levels)?,
+                    false => nested_v1(&page.values.bytes, leaf, encodings, values, &mut page.nested)?,
                 };
-                page.values.start = level_bytes;
                 v1.encoding
             }
             (_, Some(v2)) => {
@@ -169,6 +170,17 @@ impl PageOpener {
                     Error::corrupt(format!("levels of {rep} and {def} bytes in a page of {}", raw.body.len()))
                 })?;
                 match leaf.def_max {
+                    _ if !leaf.is_flat() => {
+                        let rep = raw.body.get(..rep).unwrap_or_default();
+                        match leaf.rep_max {
+                            0 => page.nested.rep.set_zero(),
+                            max => page.nested.rep.set_rle(rep, max),
+                        }
+                        match leaf.def_max {
+                            0 => page.nested.def.set_zero(),
+                            max => page.nested.def.set_rle(levels, max),
+                        }
+                    }
                     0 => page.levels.set_all_present(),
                     _ => page.levels.set_rle(levels),
                 }
@@ -271,16 +283,57 @@ impl PageOpener {
     }
 }
 
-/// Finds the definition levels before the values of a v1 page; the bytes that they take.
-fn levels_v1(bytes: &[u8], encoding: Encoding, values: usize, levels: &mut Levels) -> Result<usize> {
+/// Finds the definition levels before the values of a v1 page of a flat column; the bytes that they take.
+fn levels_v1(bytes: &[u8], leaf: &Leaf, encoding: Encoding, values: usize, levels: &mut Levels) -> Result<usize> {
+    if leaf.def_max == 0 {
+        levels.set_all_present();
+        return Ok(0);
+    }
     let mut cursor = Cursor::new(bytes);
+    let bytes = one_level_v1(&mut cursor, 1, encoding, values)?;
+    match encoding {
+        Encoding::BitPacked => levels.set_bit_packed(bytes),
+        _ => levels.set_rle(bytes),
+    }
+    Ok(cursor.position())
+}
+
+/// The same for both levels of a nested column.
+fn nested_v1(
+    bytes: &[u8],
+    leaf: &Leaf,
+    encodings: (Encoding, Encoding),
+    values: usize,
+    levels: &mut NestedLevels,
+) -> Result<usize> {
+    let mut cursor = Cursor::new(bytes);
+    for (max, encoding, stream) in
+        [(leaf.rep_max, encodings.0, &mut levels.rep), (leaf.def_max, encodings.1, &mut levels.def)]
+    {
+        if max == 0 {
+            stream.set_zero();
+            continue;
+        }
+        let bytes = one_level_v1(&mut cursor, max, encoding, values)?;
+        match encoding {
+            Encoding::BitPacked => stream.set_bit_packed(bytes, max),
+            _ => stream.set_rle(bytes, max),
+        }
+    }
+    Ok(cursor.position())
+}
+
+/// The bytes of one kind of level.
+fn one_level_v1<'a>(cursor: &mut Cursor<'a>, max: u16, encoding: Encoding, values: usize) -> Result<&'a [u8]> {
     match encoding {
         Encoding::Rle => {
             let length = cursor.u32_le()?;
-            levels.set_rle(cursor.take(length as usize)?);
+            cursor.take(length as usize)
         }
-        Encoding::BitPacked => levels.set_bit_packed(cursor.take(values.div_ceil(8))?),
-        other => return Err(Error::unsupported(format!("definition levels in the encoding {other:?}"))),
+        Encoding::BitPacked => {
+            let bits = values.saturating_mul(nested_levels::width(max) as usize);
+            cursor.take(bits.div_ceil(8))
+        }
+        other => Err(Error::unsupported(format!("levels in the encoding {other:?}"))),
     }
-    Ok(cursor.position())
 }

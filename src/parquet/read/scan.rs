@@ -15,11 +15,11 @@ use arrow_select::coalesce::BatchCoalescer;
 use arrow_select::filter::FilterBuilder;
 
 use crate::error::{Error, Result};
+use crate::parquet::arrow::Node;
 use crate::predicate::{BoundPredicate, Verdict};
 
 use super::budget::Budget;
-use super::column::Column;
-use super::column_chunk::{self, ChunkPages};
+use super::field::FieldReader;
 use super::file::FileParts;
 use super::prune::{self, Named};
 use super::selection::Selection;
@@ -49,8 +49,8 @@ pub struct Scan {
 
 #[derive(Debug)]
 struct ScanColumn {
-    decoder: Column,
-    leaf: usize,
+    decoder: FieldReader,
+    field: usize,
     is_output: bool,
 }
 
@@ -86,12 +86,12 @@ impl Scan {
         let budget = Budget::new(reader.memory_bytes);
         let mut columns: Vec<ScanColumn> = Vec::new();
         let mut add = |name: &str, is_output: bool| -> Result<(usize, Named, Arc<Field>)> {
-            let (leaf, field) = find(&file, name)?;
-            let at = match columns.iter().position(|c| c.leaf == leaf) {
+            let (number, leaf, field) = find(&file, name)?;
+            let at = match columns.iter().position(|c| c.field == number) {
                 Some(at) => at,
                 None => {
-                    let decoder = Column::new(Arc::new(file.leaf(leaf)?.clone()), &budget, reader.verify_crc)?;
-                    columns.push(ScanColumn { decoder, leaf, is_output: false });
+                    let decoder = FieldReader::new(&file, number, &budget, reader.verify_crc)?;
+                    columns.push(ScanColumn { decoder, field: number, is_output: false });
                     columns.len() - 1
                 }
             };
@@ -104,6 +104,9 @@ impl Scan {
         let mut filter_fields = Vec::new();
         for name in bound.iter().flat_map(BoundPredicate::columns) {
             let (_, named, field) = add(&name, false)?;
+            if field.data_type().is_nested() {
+                return Err(Error::unsupported(format!("a predicate on a {}", field.data_type())).in_column(name));
+            }
             filter_columns.push(named);
             filter_fields.push(field);
         }
@@ -304,20 +307,7 @@ impl Scan {
             }
             self.counts.row_groups_read += 1;
             for column in &mut self.columns {
-                let place = |e: Error| match self.file.leaf(column.leaf) {
-                    Ok(leaf) => e.in_column(leaf.name()),
-                    Err(_) => e,
-                };
-                let chunk = self.file.chunk(number, column.leaf)?;
-                let meta = column_chunk::metadata(chunk).map_err(place)?;
-                // A full scan needs no index, so that it cannot fail by one.
-                let spans = match &self.filter {
-                    Some(_) => prune::spans(&self.file, number, column.leaf)?,
-                    None => None,
-                };
-                let input = Arc::clone(&self.file.input);
-                let chunk = ChunkPages::new(input, meta, self.file.overrun, spans, &selection).map_err(place)?;
-                column.decoder.start_chunk(chunk, rows);
+                column.decoder.start(&self.file, number, rows, &selection, self.filter.is_some())?;
             }
             self.group = Some(Group { number, selection, at: 0, rows, all_match });
         }
@@ -327,7 +317,7 @@ impl Scan {
         let Some(group) = self.group.take() else { return Ok(()) };
         let mut bytes_read = 0;
         for column in &mut self.columns {
-            let counts = column.decoder.end_chunk(group.at == group.rows)?;
+            let counts = column.decoder.end(group.at == group.rows)?;
             self.counts.pages_read += counts.pages_read;
             self.counts.pages_skipped += counts.pages_skipped;
             bytes_read += counts.bytes_read;
@@ -390,21 +380,21 @@ impl Iterator for Scan {
     }
 }
 
-/// The leaf of a top-level column and its field.
-fn find(file: &FileParts, name: &str) -> Result<(usize, Arc<Field>)> {
+/// A top-level column: its number, its first leaf and its field.
+fn find(file: &FileParts, name: &str) -> Result<(usize, usize, Arc<Field>)> {
     let fields = file.schema.arrow.fields();
     let Some((at, field)) = fields.iter().enumerate().find(|(_, f)| f.name() == name) else {
         let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
         return Err(Error::invalid(format!("there is no column {name}; the columns are {}", names.join(", "))));
     };
-    match file.schema.leaves.iter().position(|leaf| leaf.field == at) {
-        Some(leaf) => Ok((leaf, Arc::clone(field))),
+    match file.schema.nodes.get(at).and_then(Node::first_leaf) {
+        Some(leaf) => Ok((at, leaf, Arc::clone(field))),
         None => Err(Error::unsupported("a group without columns in it: leave it out").in_column(name)),
     }
 }
 
 /// Reads `ranges` of rows, standing before `start`, and goes to `end`.
-fn read_ranges(decoder: &mut Column, start: usize, ranges: &[Range<usize>], end: usize) -> Result<()> {
+fn read_ranges(decoder: &mut FieldReader, start: usize, ranges: &[Range<usize>], end: usize) -> Result<()> {
     let mut at = start;
     for range in ranges {
         decoder.skip(range.start - at);

@@ -1,0 +1,114 @@
+//! A top-level column of a scan, of one leaf or of many.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+
+use super::budget::Budget;
+use super::column::{ChunkCounts, Column};
+use super::column_chunk::{self, ChunkPages};
+use super::file::FileParts;
+use super::nested::NestedColumn;
+use super::prune;
+use super::selection::Selection;
+use crate::error::{Error, Result};
+use crate::parquet::arrow::node::Kind;
+
+/// The decoder of a field, and which leaves it is made of.
+#[derive(Debug)]
+pub(super) struct FieldReader {
+    leaves: Range<usize>,
+    decoder: Decoder,
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Flat(Box<Column>),
+    Nested(NestedColumn),
+}
+
+impl FieldReader {
+    /// For the field of this number; [`Error::Unsupported`] where a leaf of it cannot be read.
+    pub(super) fn new(file: &FileParts, field: usize, budget: &Budget, verify_crc: bool) -> Result<FieldReader> {
+        let node = file
+            .schema
+            .nodes
+            .get(field)
+            .ok_or_else(|| Error::invalid(format!("there is no field {field} in the schema")))?;
+        let mut numbers = Vec::new();
+        node.leaves(&mut |_, number| numbers.push(number));
+        let (Some(&first), Some(&last)) = (numbers.first(), numbers.last()) else {
+            return Err(Error::unsupported("a group without columns in it: leave it out").in_column(node.field.name()));
+        };
+        let leaf = |number: usize| file.leaf(number).cloned();
+        let decoder = match node.kind {
+            Kind::Leaf(number) => Decoder::Flat(Box::new(Column::new(Arc::new(leaf(number)?), budget, verify_crc)?)),
+            _ => {
+                let leaves = numbers.iter().map(|&n| Ok((n, leaf(n)?))).collect::<Result<Vec<_>>>()?;
+                Decoder::Nested(NestedColumn::new(node.clone(), leaves, budget, verify_crc)?)
+            }
+        };
+        Ok(FieldReader { leaves: first..last + 1, decoder })
+    }
+
+    /// Goes to the start of a row group of `rows` rows; with `is_selective`, pages are found by their index, so that
+    /// those without rows of `selection` need not be fetched.
+    pub(super) fn start(
+        &mut self,
+        file: &FileParts,
+        group: usize,
+        rows: usize,
+        selection: &Selection,
+        is_selective: bool,
+    ) -> Result<()> {
+        let mut chunks = Vec::with_capacity(self.leaves.len());
+        for number in self.leaves.clone() {
+            let leaf = file.leaf(number)?;
+            let place = |e: Error| e.in_column(leaf.name());
+            let meta = column_chunk::metadata(file.chunk(group, number)?).map_err(place)?;
+            // A full scan needs no index, so that it cannot fail by one.
+            let spans = if is_selective { prune::spans(file, group, number)? } else { None };
+            let input = Arc::clone(&file.input);
+            let is_flat = leaf.is_flat();
+            chunks.push(ChunkPages::new(input, meta, file.overrun, is_flat, spans, selection).map_err(place)?);
+        }
+        match &mut self.decoder {
+            Decoder::Flat(column) => chunks.into_iter().for_each(|chunk| column.start_chunk(chunk, rows)),
+            Decoder::Nested(column) => column.start_chunks(chunks),
+        }
+        Ok(())
+    }
+
+    /// Ends the row group, whose rows are all read or skipped if `is_whole`; what it took.
+    pub(super) fn end(&mut self, is_whole: bool) -> Result<ChunkCounts> {
+        match &mut self.decoder {
+            Decoder::Flat(column) => column.end_chunk(is_whole),
+            Decoder::Nested(column) => column.end_chunks(is_whole),
+        }
+    }
+
+    /// Passes over the next `rows` rows, when the ones behind are read.
+    pub(super) fn skip(&mut self, rows: usize) {
+        match &mut self.decoder {
+            Decoder::Flat(column) => column.skip(rows),
+            Decoder::Nested(column) => column.skip(rows),
+        }
+    }
+
+    /// Appends the next `rows` rows to the batch.
+    pub(super) fn read(&mut self, rows: usize) -> Result<()> {
+        match &mut self.decoder {
+            Decoder::Flat(column) => column.read(rows),
+            Decoder::Nested(column) => column.read(rows),
+        }
+    }
+
+    /// The batch's array; the batch is empty again.
+    pub(super) fn finish(&mut self) -> Result<ArrayRef> {
+        match &mut self.decoder {
+            Decoder::Flat(column) => column.finish(),
+            Decoder::Nested(column) => column.finish(),
+        }
+    }
+}
