@@ -185,6 +185,7 @@ impl Ingest {
             Bad::Stop => OnBad::Stop,
             Bad::DeadLetter => OnBad::DeadLetter,
         };
+        options.writer.compression = self.compression;
         options.max_open = self.max_open.unwrap_or(options.max_open);
         options.target_file_bytes = self.target_file_bytes.unwrap_or(options.target_file_bytes);
         options.memory_bytes = self.memory_bytes.unwrap_or(options.memory_bytes);

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::formats::Request;
+use super::ingest::read_schema;
 use super::quantities::parse_memory;
 use crate::error::{Error, Result};
 use crate::predicate::sql;
@@ -22,6 +23,9 @@ pub(super) struct Selection {
     /// Memory that reading may take
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_memory)]
     memory_bytes: usize,
+    /// The columns of NDJSON or CSV, as a JSON file [default: inferred from all of it]
+    #[arg(long, value_name = "FILE")]
+    schema: Option<String>,
 }
 
 impl Selection {
@@ -31,6 +35,7 @@ impl Selection {
             predicate: self.condition.as_deref().map(sql::parse).transpose().map_err(|e| e.in_file("--where"))?,
             limit: self.limit,
             memory_bytes: self.memory_bytes,
+            schema: self.schema.as_deref().map(read_schema).transpose()?,
         })
     }
 }

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 
 /// Gathers what a sample holds.
 #[derive(Debug, Default)]
-pub(super) struct Inference {
+pub(crate) struct Inference {
     fields: Vec<(String, Seen)>,
     by_name: HashMap<String, usize>,
     records: usize,
@@ -43,7 +43,7 @@ struct Seen {
 
 impl Inference {
     /// Takes one record; one that is no object tells nothing.
-    pub(super) fn add(&mut self, record: &[u8]) {
+    pub(crate) fn add(&mut self, record: &[u8]) {
         let Ok(Fields(fields)) = serde_json::from_slice(record) else { return };
         self.records += 1;
         for (name, kind) in fields {
@@ -66,11 +66,7 @@ impl Inference {
 
     /// The schema of what was seen, with a column that holds the event time.
     pub(super) fn finish(self, event_time: &str) -> Result<RowSchema> {
-        if self.records == 0 {
-            return Err(Error::invalid(
-                "the source has no record to infer the columns from; name them with a schema, or come back when it has one",
-            ));
-        }
+        self.check()?;
         if !self.by_name.contains_key(event_time) {
             let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
             return Err(Error::invalid(format!(
@@ -90,6 +86,23 @@ impl Inference {
             RowField { name, kind, nullable: !is_event_time }
         });
         RowSchema::new(fields.collect())
+    }
+
+    /// The schema of what was seen, when none of it is meant to be the event time.
+    #[cfg(feature = "cli")]
+    pub(crate) fn finish_without_event_time(self) -> Result<RowSchema> {
+        self.check()?;
+        let fields = self.fields.into_iter().map(|(name, seen)| RowField { name, kind: seen.kind(), nullable: true });
+        RowSchema::new(fields.collect())
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.records == 0 {
+            return Err(Error::invalid(
+                "the source has no record to infer the columns from; name them with a schema, or come back when it has one",
+            ));
+        }
+        Ok(())
     }
 }
 

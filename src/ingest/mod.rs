@@ -19,16 +19,16 @@
 
 mod audit;
 mod dead;
-mod infer;
+pub(crate) mod infer;
 mod options;
-mod rows;
+pub(crate) mod rows;
 mod run;
 pub mod schema;
 mod setup;
 mod sink;
 mod state;
 mod summary;
-mod time;
+pub(crate) mod time;
 mod window;
 
 pub use audit::{AuditReport, PartitionAudit, SinkAudit, audit};

@@ -1,6 +1,8 @@
 //! Where rows come from and go to: tables and files of each format, behind [`Rows`] and [`RowWriter`].
 
 mod arrow;
+mod csv;
+mod ndjson;
 mod place;
 mod selected;
 mod text;
@@ -18,6 +20,7 @@ use self::selected::Selected;
 use self::text::{Lines, TextWriter};
 use super::quantities::{bytes, count};
 use crate::error::{Error, Result};
+use crate::ingest::RowSchema;
 use crate::parquet::read::{FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions};
 use crate::parquet::write::{FileWriter, WriterOptions};
 use crate::predicate::Predicate;
@@ -32,6 +35,8 @@ pub(super) struct Request {
     pub(super) predicate: Option<Predicate>,
     pub(super) limit: Option<u64>,
     pub(super) memory_bytes: usize,
+    /// The columns of text, if they are not to be inferred.
+    pub(super) schema: Option<RowSchema>,
 }
 
 /// Batches and their schema, of a format that cannot leave anything out by itself.
@@ -141,7 +146,16 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
             let rows = Selected::new(arrow::open(&input)?, &request).map_err(|e| e.in_file(path))?;
             (rows.schema(), Source::Plain(rows))
         }
-        _ => return Err(Error::unsupported("cannot be read yet").in_file(path)),
+        Place::Ndjson(storage, name) => {
+            let rows = ndjson::open(storage, &name, request.schema.clone()).map_err(|e| e.in_file(path))?;
+            let rows = Selected::new(rows, &request).map_err(|e| e.in_file(path))?;
+            (rows.schema(), Source::Plain(rows))
+        }
+        Place::Csv(input) => {
+            let rows = csv::open(&input, request.schema.clone()).map_err(|e| e.in_file(path))?;
+            let rows = Selected::new(rows, &request).map_err(|e| e.in_file(path))?;
+            (rows.schema(), Source::Plain(rows))
+        }
     };
     Ok(Rows { schema, source })
 }

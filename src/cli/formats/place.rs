@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::storage::{Input, Local, Storage};
 
 /// Where rows are read from.
-#[expect(dead_code, reason = "NDJSON and CSV are read next")]
 pub(crate) enum Place {
     /// A table's folder.
     Table(Arc<dyn Storage>),

@@ -6,6 +6,8 @@ mod number;
 
 pub(crate) use columns::Columns;
 pub(crate) use decode::{Row, RowDecoder};
+#[cfg(feature = "cli")]
+pub(crate) use number::parse_decimal;
 
 /// A value of a row, checked and of its column's type.
 #[derive(Debug, Clone, Copy, PartialEq)]

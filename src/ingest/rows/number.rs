@@ -1,7 +1,7 @@
 //! Decimal text → an integer of so many digits after the point, exactly or not at all.
 
 /// The number times `10^scale`, if it is one of at most `precision` digits then and none is lost.
-pub(super) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+pub(crate) fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
