@@ -16,10 +16,9 @@ const CHUNK: usize = 1024;
 /// The data page's values for `indices` into a dictionary of `dictionary_len` values.
 pub fn encode(indices: &[u32], dictionary_len: usize) -> Vec<u8> {
     let width = width_of(u32::try_from(dictionary_len.saturating_sub(1)).unwrap_or(u32::MAX));
-    let mut encoder = rle::Encoder::new(width);
-    encoder.extend(indices);
-    let mut out = vec![width as u8];
-    out.extend(encoder.finish());
+    let mut out = Vec::with_capacity(bit_pack::packed_bytes(indices.len(), width) + 64);
+    out.push(width as u8);
+    rle::encode(indices, width, &mut out);
     out
 }
 

@@ -28,8 +28,12 @@ macro_rules! fixed {
             const BYTES: usize = size_of::<$t>();
             #[inline]
             fn encode(values: &[$t], out: &mut Vec<u8>) {
-                out.reserve(size_of_val(values));
-                out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+                let start = out.len();
+                out.resize(start + size_of_val(values), 0);
+                let (slots, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<{ size_of::<$t>() }>();
+                for (slot, value) in slots.iter_mut().zip(values) {
+                    *slot = value.to_le_bytes();
+                }
             }
             #[inline]
             fn decode(bytes: &[u8], count: usize, out: &mut Vec<$t>) {

@@ -132,9 +132,7 @@ impl Encoder {
     }
 
     fn flush_run(&mut self) {
-        put_varint(&mut self.out, self.repeats << 1);
-        let value = self.repeated.to_le_bytes();
-        self.out.extend(value.iter().take(self.width.div_ceil(8) as usize));
+        put_run(self.repeated, self.repeats, self.width, &mut self.out);
         self.repeats = 0;
         self.pending_len = 0;
     }
@@ -150,12 +148,108 @@ impl Encoder {
     }
 
     fn flush_packed(&mut self) {
-        if self.packed.is_empty() {
-            return;
-        }
-        put_varint(&mut self.out, (self.packed.len() / GROUP) as u64 * 2 + 1);
-        bit_pack::pack(&self.packed, self.width, &mut self.out);
+        put_packed(&self.packed, self.width, &mut self.out);
         self.packed.clear();
+    }
+}
+
+/// Appends all of `values`, of `width` bits, at once: faster than value by value.
+pub fn encode(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    debug_assert!(width <= 32);
+    // A run within packed groups costs its own head and another one after it.
+    let run_min = if width >= 4 { GROUP } else { 4 * GROUP / width.max(1) as usize };
+    let mut rest = values;
+    // Values at the start of `rest` that will be packed: whole groups.
+    let mut packed = 0;
+    while let Some((group, after)) = rest.get(packed..).and_then(|tail| tail.split_first_chunk::<GROUP>()) {
+        let [first, ..] = *group;
+        if group.iter().fold(0, |differ, v| differ | (v ^ first)) == 0 {
+            let run = GROUP + after.iter().take_while(|&&v| v == first).count();
+            if run >= run_min || packed + run == rest.len() {
+                put_packed(rest.get(..packed).unwrap_or_default(), width, out);
+                put_run(first, run as u64, width, out);
+                rest = rest.get(packed + run..).unwrap_or_default();
+                packed = 0;
+                continue;
+            }
+        }
+        packed += GROUP;
+        if packed == GROUPS_MAX * GROUP {
+            put_packed(rest.get(..packed).unwrap_or_default(), width, out);
+            rest = rest.get(packed..).unwrap_or_default();
+            packed = 0;
+        }
+    }
+    match rest.split_first() {
+        None => {}
+        // A tail of one value takes fewer bytes as a run.
+        Some((first, others)) if packed == 0 && others.iter().all(|v| v == first) => {
+            put_run(*first, rest.len() as u64, width, out);
+        }
+        Some(_) => put_packed(rest, width, out),
+    }
+}
+
+/// Appends the first `count` of `bits`, the least significant bit first, as values of width 1.
+///
+/// A byte of them is a packed group as it stands.
+pub fn encode_bits(bits: &[u8], count: usize, out: &mut Vec<u8>) {
+    /// Bytes of one value that are worth a run.
+    const RUN_MIN: usize = 4;
+    let (whole, tail_bits) = (count / GROUP, count % GROUP);
+    let mut rest = bits.get(..whole).unwrap_or(bits);
+    let mut packed = 0;
+    while let Some((&byte, after)) = rest.get(packed..).and_then(<[u8]>::split_first) {
+        if byte == 0 || byte == u8::MAX {
+            let run = 1 + after.iter().take_while(|&&b| b == byte).count();
+            if run >= RUN_MIN || packed + run == rest.len() {
+                put_packed_bits(rest.get(..packed).unwrap_or_default(), out);
+                put_run(u32::from(byte & 1), (run * GROUP) as u64, 1, out);
+                rest = rest.get(packed + run..).unwrap_or_default();
+                packed = 0;
+                continue;
+            }
+        }
+        packed += 1;
+        if packed == GROUPS_MAX {
+            put_packed_bits(rest.get(..packed).unwrap_or_default(), out);
+            rest = rest.get(packed..).unwrap_or_default();
+            packed = 0;
+        }
+    }
+    put_packed_bits(rest, out);
+    if let Some(&last) = bits.get(whole).filter(|_| tail_bits > 0) {
+        put_packed_bits(&[last & ((1u16 << tail_bits) - 1) as u8], out);
+    }
+}
+
+/// Appends `count` times the same value.
+pub fn encode_run(value: u32, count: usize, width: u32, out: &mut Vec<u8>) {
+    if count > 0 {
+        put_run(value, count as u64, width, out);
+    }
+}
+
+fn put_run(value: u32, count: u64, width: u32, out: &mut Vec<u8>) {
+    put_varint(out, count << 1);
+    out.extend(value.to_le_bytes().iter().take(width.div_ceil(8) as usize));
+}
+
+fn put_packed(values: &[u32], width: u32, out: &mut Vec<u8>) {
+    let groups = values.len().div_ceil(GROUP);
+    if groups > 0 {
+        put_varint(out, groups as u64 * 2 + 1);
+        let end = out.len() + groups * width as usize;
+        bit_pack::pack(values, width, out);
+        out.resize(end, 0);
+    }
+}
+
+/// Groups of eight bits.
+fn put_packed_bits(groups: &[u8], out: &mut Vec<u8>) {
+    if !groups.is_empty() {
+        put_varint(out, groups.len() as u64 * 2 + 1);
+        out.extend_from_slice(groups);
     }
 }
 
@@ -353,6 +447,26 @@ mod tests {
     }
 
     #[test]
+    fn slices_are_laid_out_as_specified() {
+        let slice = |values: &[u32], width| {
+            let mut out = Vec::new();
+            super::encode(values, width, &mut out);
+            out
+        };
+        assert_eq!(slice(&[4; 100], 3), [0xC8, 0x01, 4]);
+        assert_eq!(slice(&[0, 1, 2, 3, 4, 5, 6, 7], 3), [0x03, 0x88, 0xC6, 0xFA]);
+        assert_eq!(slice(&[300; 8], 9), [0x10, 0x2C, 0x01]);
+        assert_eq!(slice(&[0; 9], 0), [0x12]);
+        assert_eq!(slice(&[], 5), Vec::<u8>::new());
+        let mut bits = Vec::new();
+        encode_bits(&[0xff, 0xff, 0x0f], 20, &mut bits);
+        assert_eq!(bits, [0x20, 1, 0x03, 0x0f]);
+        bits.clear();
+        encode_bits(&[0x55, 0xff, 0x55, 0xff, 0xff, 0xff, 0xff, 0x01], 57, &mut bits);
+        assert_eq!(bits, [0x07, 0x55, 0xff, 0x55, 0x40, 1, 0x03, 0x01]);
+    }
+
+    #[test]
     fn a_run_after_a_group_begins_at_the_group_border() {
         let mut values = vec![1, 0, 1, 0, 1, 0, 1, 1];
         values.extend([1; 20]);
@@ -378,6 +492,9 @@ mod tests {
             let values: Vec<u32> = runs.iter().flat_map(|&(v, n)| std::iter::repeat_n(v & mask, n)).collect();
             let bytes = encode(&values, width);
             prop_assert_eq!(&decode(&bytes, width, values.len()).expect("decodes"), &values);
+            let mut whole = Vec::new();
+            super::encode(&values, width, &mut whole);
+            prop_assert_eq!(&decode(&whole, width, values.len()).expect("decodes"), &values);
             // In two steps, with a skip first.
             let cut = cut.min(values.len());
             let mut d = Decoder::new(&bytes, width).expect("width");
@@ -389,6 +506,17 @@ mod tests {
             out.fill(0);
             Decoder::resume(&bytes, width, d.position()).expect("resumes").read(&mut out).expect("reads");
             prop_assert_eq!(&out, &values[cut..]);
+        }
+
+        #[test]
+        fn bits_round_trip(runs in prop::collection::vec((any::<bool>(), 1usize..80), 0..60), offset in 0usize..8) {
+            let values: Vec<bool> = runs.iter().flat_map(|&(v, n)| std::iter::repeat_n(v, n)).skip(offset).collect();
+            let mut bits = Vec::new();
+            crate::parquet::encoding::plain::encode_booleans(values.iter().copied(), &mut bits);
+            let mut bytes = Vec::new();
+            encode_bits(&bits, values.len(), &mut bytes);
+            let back = decode(&bytes, 1, values.len()).expect("decodes");
+            prop_assert_eq!(back, values.iter().map(|&v| u32::from(v)).collect::<Vec<_>>());
         }
 
         #[test]

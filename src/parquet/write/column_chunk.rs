@@ -19,6 +19,7 @@ use super::primitive::{Native, Primitives};
 use super::rows::{RowLevels, Rows};
 use super::source::{FixedBytes, Slots, Source, Strings, Views};
 use super::statistics::{ChunkStatistics, Comparison, PageStatistics};
+use super::validity::Validity;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::shred::LeafEntries;
 use crate::parquet::arrow::{Leaf, ValueOrder};
@@ -198,6 +199,7 @@ impl ColumnWriter {
         each!(&self.values, kernel => kernel.memory_bytes())
             + chunk.pages.memory_bytes()
             + chunk.def_levels.bytes()
+            + chunk.validity.memory_bytes()
             + chunk.rep_levels.bytes()
             + chunk.entries.capacity() * (size_of::<PageEntry>() + bounds)
     }
@@ -237,9 +239,13 @@ pub(super) struct Chunk {
     pub comparison: Comparison,
     pub def_max: u16,
     pub rep_max: u16,
+    /// Whether each row has one entry, a value or null.
+    pub is_flat: bool,
     /// Levels of the open page, where the column has them.
     pub def_levels: rle::Encoder,
     pub rep_levels: rle::Encoder,
+    /// The same of a flat column, instead of its definition levels.
+    pub validity: Validity,
     /// Rows, level entries and entries without a value of the open page.
     pub page_rows: usize,
     pub page_entries: usize,
@@ -268,8 +274,10 @@ impl Chunk {
             comparison: Comparison::of(leaf),
             def_max: leaf.def_max,
             rep_max: leaf.rep_max,
+            is_flat: leaf.path.len() == 1 && leaf.rep_max == 0,
             def_levels: rle::Encoder::new(rle::width_of(u32::from(leaf.def_max))),
             rep_levels: rle::Encoder::new(rle::width_of(u32::from(leaf.rep_max))),
+            validity: Validity::new(),
             page_rows: 0,
             page_entries: 0,
             page_nulls: 0,
@@ -392,7 +400,7 @@ impl Chunk {
             let count = (rows.len() - at).min(self.rows_room());
             match rows {
                 Rows::Flat { .. } => {
-                    self.def_levels.push_run(0, count);
+                    self.validity.push_run(false, count);
                     self.page_rows += count;
                     self.page_entries += count;
                     self.page_nulls += count;
@@ -439,16 +447,10 @@ impl Chunk {
         }
         let Some(nulls) = nulls.map(|nulls| nulls.slice(range.start, count)).filter(|nulls| nulls.null_count() > 0)
         else {
-            self.def_levels.push_run(1, count);
+            self.validity.push_run(true, count);
             return count;
         };
-        let mut at = 0;
-        for (start, end) in nulls.valid_slices() {
-            self.def_levels.push_run(0, start - at);
-            self.def_levels.push_run(1, end - start);
-            at = end;
-        }
-        self.def_levels.push_run(0, count - at);
+        self.validity.push(&nulls);
         self.page_nulls += nulls.null_count();
         count - nulls.null_count()
     }
@@ -478,12 +480,15 @@ impl Chunk {
     fn close_page(&mut self, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
         let body = &mut press.body;
         body.clear();
-        for (max, levels) in [(self.rep_max, &mut self.rep_levels), (self.def_max, &mut self.def_levels)] {
-            if max > 0 {
-                let levels = levels.finish();
-                // A page's count has 31 bits, its levels take less than its values' limit.
-                body.extend_from_slice(&(levels.len() as u32).to_le_bytes());
-                body.extend_from_slice(&levels);
+        if self.is_flat {
+            if self.def_max > 0 {
+                put_levels(body, |body| self.validity.finish(body));
+            }
+        } else {
+            for (max, levels) in [(self.rep_max, &mut self.rep_levels), (self.def_max, &mut self.def_levels)] {
+                if max > 0 {
+                    put_levels(body, |body| body.extend_from_slice(&levels.finish()));
+                }
             }
         }
         let Finished { encoding, mut statistics } = kernel.finish_page(&self.options, body);
@@ -504,6 +509,18 @@ impl Chunk {
         self.total_entries += self.page_entries as u64;
         (self.page_rows, self.page_entries, self.page_nulls) = (0, 0, 0);
         Ok(())
+    }
+}
+
+/// Appends levels behind their length.
+fn put_levels(body: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    let start = body.len();
+    body.extend_from_slice(&[0; 4]);
+    put(body);
+    // A page's count has 31 bits, its levels take less than its values' limit.
+    let bytes = ((body.len() - start - 4) as u32).to_le_bytes();
+    if let Some(slot) = body.get_mut(start..start + 4) {
+        slot.copy_from_slice(&bytes);
     }
 }
 

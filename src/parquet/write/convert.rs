@@ -188,10 +188,37 @@ pub(super) fn nulls(array: &dyn Array) -> Option<&NullBuffer> {
 }
 
 /// Replaces `out` by the values that are not null.
-fn gather<T: Copy>(values: &[T], nulls: &NullBuffer, out: &mut Vec<T>) {
+fn gather<T: Copy + Default>(values: &[T], nulls: &NullBuffer, out: &mut Vec<T>) {
     out.clear();
-    for (start, end) in nulls.valid_slices() {
-        out.extend_from_slice(values.get(start..end).unwrap_or_default());
+    out.reserve(values.len() - nulls.null_count());
+    let bits = nulls.inner().bit_chunks();
+    let (blocks, rest) = values.as_chunks::<64>();
+    for (block, mask) in blocks.iter().zip(bits.iter()) {
+        gather_block(block, mask, out);
+    }
+    let mask = bits.remainder_bits();
+    out.extend(rest.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).map(|(_, v)| *v));
+}
+
+/// Appends the values whose bit is set.
+#[inline]
+fn gather_block<T: Copy + Default>(block: &[T; 64], mask: u64, out: &mut Vec<T>) {
+    match mask {
+        u64::MAX => out.extend_from_slice(block),
+        0 => {}
+        _ => {
+            // Each value is put down, and the next one upon it if it was null: no branch to guess.
+            let mut dense = [T::default(); 64];
+            let mut count = 0usize;
+            for (i, value) in block.iter().enumerate() {
+                #[expect(clippy::indexing_slicing, reason = "at most 63 values came before")]
+                {
+                    dense[count & 63] = *value;
+                }
+                count += (mask >> i & 1) as usize;
+            }
+            out.extend_from_slice(dense.get(..count).unwrap_or_default());
+        }
     }
 }
 
@@ -209,4 +236,23 @@ fn beyond(value: impl std::fmt::Display, what: &str) -> Error {
 #[cold]
 fn unexpected(data_type: &DataType) -> Error {
     Error::invalid(format!("no values of type {data_type} belong here"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_not_null_are_gathered() {
+        let values: Vec<i32> = (0..1000).collect();
+        // Nulls at random, none and only nulls for more than a block each.
+        let valid: Vec<bool> = (0..1000).map(|i| i < 200 || (i > 400 && i * i % 7 > 2)).collect();
+        for (start, end) in [(0, 1000), (0, 64), (3, 67), (100, 700), (150, 450), (399, 1000), (5, 5)] {
+            let nulls = NullBuffer::from(valid.clone()).slice(start, end - start);
+            let mut out = vec![7];
+            gather(&values[start..end], &nulls, &mut out);
+            let expected: Vec<i32> = (start..end).filter(|&i| valid[i]).map(|i| i as i32).collect();
+            assert_eq!(out, expected, "{start}..{end}");
+        }
+    }
 }

@@ -96,7 +96,7 @@ impl Strings {
     pub fn index(&mut self, value: &[u8], bytes_max: usize) -> Option<u32> {
         let hash = hash_bytes(value, self.seed);
         let (page, ranges) = (&self.page, &self.ranges);
-        let is_it = |&(h, i): &(u64, u32)| h == hash && get(page, ranges, i) == value;
+        let is_it = |&(h, i): &(u64, u32)| h == hash && equal(get(page, ranges, i), value);
         match self.table.entry(hash, is_it, |&(h, _)| h) {
             Entry::Occupied(entry) => Some(entry.get().1),
             Entry::Vacant(entry) => {
@@ -148,6 +148,21 @@ impl Strings {
 fn get<'a>(page: &'a [u8], ranges: &[(u32, u32)], index: u32) -> &'a [u8] {
     let (start, end) = ranges.get(index as usize).copied().unwrap_or_default();
     page.get(start as usize..end as usize).unwrap_or_default()
+}
+
+/// Whether two byte strings are the same; short ones without a call.
+#[inline]
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if let (9..=16, Some(first), Some(last)) = (a.len(), a.first_chunk::<8>(), a.last_chunk::<8>()) {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+    }
+    if let (4..=8, Some(first), Some(last)) = (a.len(), a.first_chunk::<4>(), a.last_chunk::<4>()) {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+    }
+    a == b
 }
 
 static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0u64));
@@ -232,6 +247,19 @@ mod tests {
             strings.index(value, 100).expect("fits");
         }
         assert_eq!((strings.page(), strings.get(1)), (b"aaaabbbb".as_slice(), b"bbbb".as_slice()));
+    }
+
+    #[test]
+    fn each_byte_counts_when_strings_are_compared() {
+        for len in 0..40usize {
+            let value: Vec<u8> = (0..len as u8).collect();
+            assert!(equal(&value, &value.clone()) && !equal(&value, &[&value[..], &[0]].concat()));
+            for at in 0..len {
+                let mut other = value.clone();
+                other[at] ^= 0x80;
+                assert!(!equal(&value, &other), "byte {at} of {len}");
+            }
+        }
     }
 
     #[test]

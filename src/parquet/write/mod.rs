@@ -26,6 +26,7 @@ mod rows;
 mod source;
 mod statistics;
 mod strip;
+mod validity;
 
 pub use file::{FileWriter, WrittenFile};
 pub use options::{ColumnOptions, WriterOptions};

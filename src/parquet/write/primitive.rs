@@ -90,16 +90,19 @@ macro_rules! float {
                 let (none_low, none_high): ($t, $t) = $first;
                 let (low, high) = range.ends.unwrap_or((none_low, none_high));
                 let (mut lows, mut highs, mut nans) = ([low; LANES], [high; LANES], [0u32; LANES]);
-                let mut take = |values: &[$t]| {
-                    for (((v, low), high), nans) in values.iter().zip(&mut lows).zip(&mut highs).zip(&mut nans) {
+                let (blocks, rest) = values.as_chunks::<LANES>();
+                for block in blocks {
+                    for (((v, low), high), nans) in block.iter().zip(&mut lows).zip(&mut highs).zip(&mut nans) {
                         *low = if *v < *low { *v } else { *low };
                         *high = if *v > *high { *v } else { *high };
                         *nans += u32::from(v.is_nan());
                     }
-                };
-                let (blocks, rest) = values.as_chunks::<LANES>();
-                blocks.iter().for_each(|block| take(block));
-                take(rest);
+                }
+                for (((v, low), high), nans) in rest.iter().zip(&mut lows).zip(&mut highs).zip(&mut nans) {
+                    *low = if *v < *low { *v } else { *low };
+                    *high = if *v > *high { *v } else { *high };
+                    *nans += u32::from(v.is_nan());
+                }
                 let low = lows.into_iter().fold(low, |a, b| if b < a { b } else { a });
                 let high = highs.into_iter().fold(high, |a, b| if b > a { b } else { a });
                 range.nans += nans.iter().map(|&n| n as usize).sum::<usize>();
