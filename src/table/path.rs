@@ -27,7 +27,7 @@ fn percent_encode(text: &str, is_plain: impl Fn(u8) -> bool) -> String {
 }
 
 /// The path in the table's storage that a log's `path` means. One that leads elsewhere is
-/// [`Error::Unsupported`]; a storage refuses `..` by itself.
+/// [`Error::Unsupported`], one that is not plain [`Error::Corrupt`].
 pub(super) fn decode(uri: &str) -> Result<String> {
     let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -50,7 +50,12 @@ pub(super) fn decode(uri: &str) -> Result<String> {
             out.push(byte);
         }
     }
-    String::from_utf8(out).map_err(|_| broken())
+    let path = String::from_utf8(out).map_err(|_| broken())?;
+    // One file must have one name, or vacuum would not know it for a live one.
+    if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        return Err(Error::corrupt(format!("path {uri:?} has an empty, `.` or `..` part")));
+    }
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -71,7 +76,7 @@ mod tests {
         for uri in ["s3://bucket/a", "file:///etc/passwd", "/etc/passwd", "C:\\x"] {
             assert!(matches!(decode(uri), Err(Error::Unsupported(_))), "{uri}");
         }
-        for uri in ["a%", "a%2", "a%zz", "%ff", "%+1"] {
+        for uri in ["a%", "a%2", "a%zz", "%ff", "%+1", "", "./a", "a//b", "a/%2e%2e/b", "../a"] {
             assert!(matches!(decode(uri), Err(Error::Corrupt(_))), "{uri}");
         }
         // Parts that other writers leave as they are.
