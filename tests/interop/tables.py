@@ -85,11 +85,16 @@ def appended(judge):
 def dead_letters(judge):
     good = lines(FLIGHTS)[:500]
     bad = ['{"scheduled_departure":"not a time"}', "not JSON", '{"scheduled_departure":null,"carrier":"UA"}', '["a","list"]',
-           good[7].replace('"flight":', '"flight":"x",  "was":')]
+           good[7].replace('"flight":', '"flight":"x", "was":'), good[8].replace('"distance":', '"length":')]
     mixed = good[:100] + bad[:2] + good[100:300] + bad[2:] + good[300:]
-    source, table = judge.path("bad.ndjson"), judge.path("bad")
+    source, table, schema = judge.path("bad.ndjson"), judge.path("bad"), judge.path("schema.json")
     write_plain(source, mixed)
-    judge.check("dead letters: ingest", ingest, source, table, "1d", 500)
+    # The sample would take what is bad here for columns.
+    types = {UTC_US: "timestamp", pa.string(): "utf8", pa.int64(): "int64", pa.float64(): "float64"}
+    with open(schema, "w") as out:
+        json.dump({"fields": [{"name": name, "type": types[kind], "nullable": name != "scheduled_departure"}
+                              for name, kind in FIELDS.items()]}, out)
+    judge.check("dead letters: ingest", ingest, source, table, "1d", 500, "--schema", schema)
     read_by_all(judge, "dead letters: the rest", table, records(good, dt.timedelta(days=1)))
     judge.check("dead letters: their table", dead_letters_are, table + "-dead-letters", source, bad)
     judge.check("dead letters: again", again_adds_nothing, source, table, "1d")
