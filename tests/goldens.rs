@@ -33,19 +33,6 @@ struct Golden {
     columns: Option<Vec<String>>,
 }
 
-/// Columns of the `encodings` files whose encoding is not read yet: all but RLE booleans.
-const REFUSED_ENCODINGS: [&str; 9] = [
-    "delta_int32",
-    "delta_int64",
-    "delta_length",
-    "delta_strings",
-    "delta_fixed",
-    "split_float",
-    "split_double",
-    "split_int32",
-    "split_fixed",
-];
-
 #[test]
 fn every_file_reads_as_its_contents() {
     let mut faults = Vec::new();
@@ -83,27 +70,6 @@ fn a_projection_reads_its_columns_in_the_order_asked() {
 }
 
 #[test]
-fn encodings_are_read_or_refused_by_name() {
-    let goldens: Vec<Golden> = manifest().into_iter().filter(|golden| golden.is_of_encodings()).collect();
-    assert_eq!(goldens.len(), 2);
-    for golden in goldens {
-        let expected = golden.expected();
-        for (at, field) in expected.schema().fields().iter().enumerate() {
-            let scan = ScanOptions::default().with_columns([field.name()]);
-            let found = golden.read(ReaderOptions::default(), scan);
-            if REFUSED_ENCODINGS.contains(&field.name().as_str()) {
-                let error = found.unwrap_err();
-                assert!(matches!(error, hypostyle::Error::Unsupported(_)), "{error}");
-                assert!(error.to_string().contains(field.name()), "{error}");
-            } else {
-                let expected = expected.project(&[at]).unwrap();
-                assert_eq!(differences(&golden.file, &found.unwrap(), &expected), Vec::<String>::new());
-            }
-        }
-    }
-}
-
-#[test]
 fn nested_columns_are_refused_by_name() {
     let golden = goldens().into_iter().find(|golden| golden.columns.is_some()).unwrap();
     for column in ["tags", "place"] {
@@ -133,10 +99,6 @@ fn the_contents_survive_our_own_writer() {
 }
 
 impl Golden {
-    fn is_of_encodings(&self) -> bool {
-        self.file.starts_with("encodings.")
-    }
-
     fn scan(&self) -> ScanOptions {
         ScanOptions { columns: self.columns.clone(), ..ScanOptions::default() }
     }
@@ -161,12 +123,7 @@ impl Golden {
     }
 }
 
-/// All files that are read whole.
 fn goldens() -> Vec<Golden> {
-    manifest().into_iter().filter(|golden| !golden.is_of_encodings()).collect()
-}
-
-fn manifest() -> Vec<Golden> {
     let manifest: Manifest = serde_json::from_reader(File::open(folder().join("manifest.json")).unwrap()).unwrap();
     let named = manifest.files.len();
     let there =
