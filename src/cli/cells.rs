@@ -14,18 +14,18 @@
 //! dates, times             2013-01-31  12:00:00.5
 //! durations, intervals     PT1.5S  P1M2DT0.5S
 //! ```
-//! Nested values are text for people only.
+//! Nested values are JSON everywhere.
 
 use std::fmt::Write;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef};
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::nested::nested_cells;
 use crate::error::{Error, Result};
 
 /// Who reads the text.
@@ -203,19 +203,13 @@ pub(super) fn cells<'a>(field: &Field, array: &'a ArrayRef, form: Form) -> Resul
                 }
             })
         }
-        other if form == Form::Text => {
-            let options = FormatOptions::default().with_null("null").with_display_error(true);
-            let formatter = ArrayFormatter::try_new(array.as_ref(), &options).map_err(|_| {
-                Error::unsupported(format!("values of type {other} cannot be shown")).in_column(field.name())
-            })?;
-            Box::new(move |i, out| put(out, format_args!("{}", formatter.value(i))))
-        }
-        other => {
-            let message = format!(
-                "values of type {other} cannot be written as text yet; choose columns, or a .parquet or .arrow file"
-            );
-            return Err(Error::unsupported(message).in_column(field.name()));
-        }
+        other => match nested_cells(array)? {
+            Some(cells) => cells,
+            None => {
+                let message = format!("values of type {other} cannot be written as text yet; choose other columns");
+                return Err(Error::unsupported(message).in_column(field.name()));
+            }
+        },
     })
 }
 
@@ -462,15 +456,6 @@ mod tests {
                 assert!(text.starts_with(['+', '-']), "{text}");
             }
         }
-    }
-
-    #[test]
-    fn nested_values_are_shown_but_not_written() {
-        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None])]));
-        assert_eq!(texts(list.clone(), Form::Text), ["[1, null]"]);
-        let e = cells(&Field::new("x", list.data_type().clone(), true), &list, Form::Json).err().unwrap();
-        assert!(matches!(e, Error::Unsupported(_)));
-        assert!(e.to_string().starts_with("column x: "), "{e}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::Buffer;
 use arrow_cast::{CastOptions, cast, cast_with_options};
 use arrow_ipc::convert::fb_to_schema;
@@ -125,7 +125,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
 pub(super) struct ArrowWriter {
     writer: FileWriter<OutputFile>,
     schema: SchemaRef,
-    dictionaries: HashMap<usize, Dictionary>,
+    dictionaries: HashMap<Vec<usize>, Dictionary>,
 }
 
 impl ArrowWriter {
@@ -136,20 +136,16 @@ impl ArrowWriter {
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if batch.columns().iter().all(|c| c.as_any_dictionary_opt().is_none()) {
+        if !self.schema.fields().iter().any(|f| has_dictionary(f.data_type())) {
             return self.send(batch);
         }
         let mut columns = Vec::with_capacity(batch.num_columns());
-        for (at, array) in batch.columns().iter().enumerate() {
-            columns.push(match array.as_any_dictionary_opt() {
-                Some(_) => {
-                    let name = self.schema.fields().get(at).map_or("", |f| f.name());
-                    self.dictionaries.entry(at).or_default().take_in(array).map_err(|e| e.in_column(name))?
-                }
-                None => Arc::clone(array),
-            });
+        for (at, (array, field)) in batch.columns().iter().zip(self.schema.fields()).enumerate() {
+            let gathered = gather(array, &mut vec![at], &mut self.dictionaries);
+            columns.push(gathered.map_err(|e| e.in_column(field.name()))?);
         }
-        self.send(&RecordBatch::try_new(self.schema.clone(), columns)?)
+        let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        self.send(&RecordBatch::try_new_with_options(self.schema.clone(), columns, &rows)?)
     }
 
     fn send(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -164,6 +160,36 @@ impl ArrowWriter {
         out.flush()?;
         out.finish()
     }
+}
+
+fn has_dictionary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(..) => true,
+        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::Map(f, _) => {
+            has_dictionary(f.data_type())
+        }
+        DataType::Struct(fields) => fields.iter().any(|f| has_dictionary(f.data_type())),
+        _ => false,
+    }
+}
+
+/// The array with its dictionaries, at any depth, replaced by those gathered so far. `path` leads to the array: its place
+/// in its parent, the parent's in its own.
+fn gather(array: &ArrayRef, path: &mut Vec<usize>, all: &mut HashMap<Vec<usize>, Dictionary>) -> Result<ArrayRef> {
+    if array.as_any_dictionary_opt().is_some() {
+        return all.entry(path.clone()).or_default().take_in(array);
+    }
+    if !has_dictionary(array.data_type()) {
+        return Ok(Arc::clone(array));
+    }
+    let data = array.to_data();
+    let mut children = Vec::with_capacity(data.child_data().len());
+    for (at, child) in data.child_data().iter().enumerate() {
+        path.push(at);
+        children.push(gather(&make_array(child.clone()), path, all)?.to_data());
+        path.pop();
+    }
+    Ok(make_array(data.into_builder().child_data(children).build()?))
 }
 
 /// A file has one dictionary a column, which may only grow; batches come with one each. So their values are gathered
@@ -210,7 +236,7 @@ impl Dictionary {
             .buffers(key_data.buffers().to_vec())
             .nulls(key_data.nulls().cloned())
             .child_data(vec![gathered.to_data()]);
-        Ok(arrow_array::make_array(data.build()?))
+        Ok(make_array(data.build()?))
     }
 }
 
@@ -265,6 +291,27 @@ mod tests {
         assert_eq!(take_in(vec![Some("b"), None, Some("a"), Some("b")]), ["b", "a"]);
         assert_eq!(take_in(vec![Some("a"), Some("c"), Some("b")]), ["b", "a", "c"]);
         assert_eq!(take_in(vec![None]), ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn dictionaries_inside_of_other_values_are_gathered_too() {
+        use arrow_array::ListArray;
+        use arrow_buffer::OffsetBuffer;
+        use arrow_schema::Field;
+        let mut all = HashMap::new();
+        let mut list = |values: Vec<&str>| {
+            let items: ArrayRef = Arc::new(values.iter().copied().collect::<DictionaryArray<Int8Type>>());
+            let item = Arc::new(Field::new("item", items.data_type().clone(), true));
+            let offsets = OffsetBuffer::from_lengths([1, values.len() - 1]);
+            let list: ArrayRef = Arc::new(ListArray::new(item, offsets, items, None));
+            let moved = gather(&list.slice(1, 1), &mut vec![0], &mut all).unwrap();
+            let items = moved.as_list::<i32>().value(0);
+            let texts = cast(&items, &DataType::Utf8).unwrap();
+            let texts: Vec<String> = texts.as_string::<i32>().iter().flatten().map(str::to_owned).collect();
+            (texts, items.as_any_dictionary().values().len())
+        };
+        assert_eq!(list(vec!["x", "a", "b"]), (vec!["a".to_owned(), "b".to_owned()], 3));
+        assert_eq!(list(vec!["x", "c"]), (vec!["c".to_owned()], 4));
     }
 
     #[test]

@@ -7,10 +7,11 @@
 use std::io::Write;
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::SchemaRef;
 
 use super::OutputFile;
 use crate::cli::cells::{Form, cells};
+use crate::cli::nested::key;
 use crate::error::{Error, Result};
 
 /// Which of the two.
@@ -74,7 +75,7 @@ fn write_rows(batch: &RecordBatch, lines: Lines, text: &mut String) -> Result<()
         .fields()
         .iter()
         .zip(batch.columns())
-        .map(|(field, array)| Ok((key(field), cells(field, array, form)?, array.logical_nulls())))
+        .map(|(field, array)| Ok((key(field.name()), cells(field, array, form)?, array.logical_nulls())))
         .collect::<Result<Vec<_>>>()?;
     let mut cell = String::new();
     for row in 0..batch.num_rows() {
@@ -102,11 +103,6 @@ fn write_rows(batch: &RecordBatch, lines: Lines, text: &mut String) -> Result<()
         text.push_str(if lines == Lines::Ndjson { "}\n" } else { "\n" });
     }
     Ok(())
-}
-
-/// A column's name as the key of a JSON object, with its colon.
-fn key(field: &Field) -> String {
-    format!("{}:", serde_json::Value::from(field.name().as_str()))
 }
 
 fn put_csv(value: &str, out: &mut String) {
