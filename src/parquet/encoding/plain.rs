@@ -62,6 +62,7 @@ pub fn split(bytes: &[u8], count: usize, width: usize) -> Result<(&[u8], &[u8])>
 /// Appends byte strings, each behind its length.
 ///
 /// A string beyond 4 GiB is the caller's to refuse.
+#[inline]
 pub fn encode_byte_array(value: &[u8], out: &mut Vec<u8>) {
     debug_assert!(u32::try_from(value.len()).is_ok());
     out.extend_from_slice(&(value.len() as u32).to_le_bytes());

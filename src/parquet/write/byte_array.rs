@@ -215,16 +215,21 @@ impl ByteArrays {
             let Some(&first) = self.indices.first() else { return (None, None) };
             self.page += 1;
             self.seen.resize(dictionary.len(), 0);
-            let (mut low, mut high) = (dictionary.get(first), dictionary.get(first));
+            let first = dictionary.get(first);
+            let (mut low, mut high) = (first, first);
+            let (mut low_front, mut high_front) = (front(first, self.order), front(first, self.order));
             for &index in &self.indices {
                 // Each entry once: a page repeats few of them often.
                 let Some(seen) = self.seen.get_mut(index as usize).filter(|seen| **seen != self.page) else { continue };
                 *seen = self.page;
                 let value = dictionary.get(index);
-                if compare(self.order, value, low) == Ordering::Less {
-                    low = value;
-                } else if compare(self.order, value, high) == Ordering::Greater {
-                    high = value;
+                let front = front(value, self.order);
+                if front < low_front || (front == low_front && compare(self.order, value, low) == Ordering::Less) {
+                    (low, low_front) = (value, front);
+                }
+                if front > high_front || (front == high_front && compare(self.order, value, high) == Ordering::Greater)
+                {
+                    (high, high_front) = (value, front);
                 }
             }
             (low, high)

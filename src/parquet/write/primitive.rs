@@ -90,18 +90,10 @@ macro_rules! float {
                 let (none_low, none_high): ($t, $t) = $first;
                 let (low, high) = range.ends.unwrap_or((none_low, none_high));
                 let (mut lows, mut highs, mut nans) = ([low; LANES], [high; LANES], [0u32; LANES]);
-                let (blocks, rest) = values.as_chunks::<LANES>();
-                for block in blocks {
-                    for (((v, low), high), nans) in block.iter().zip(&mut lows).zip(&mut highs).zip(&mut nans) {
-                        *low = if *v < *low { *v } else { *low };
-                        *high = if *v > *high { *v } else { *high };
-                        *nans += u32::from(v.is_nan());
-                    }
-                }
-                for (((v, low), high), nans) in rest.iter().zip(&mut lows).zip(&mut highs).zip(&mut nans) {
-                    *low = if *v < *low { *v } else { *low };
-                    *high = if *v > *high { *v } else { *high };
-                    *nans += u32::from(v.is_nan());
+                for block in values.chunks(LANES) {
+                    lows.iter_mut().zip(block).for_each(|(low, v)| *low = if v < low { *v } else { *low });
+                    highs.iter_mut().zip(block).for_each(|(high, v)| *high = if v > high { *v } else { *high });
+                    nans.iter_mut().zip(block).for_each(|(nans, v)| *nans += u32::from(v.is_nan()));
                 }
                 let low = lows.into_iter().fold(low, |a, b| if b < a { b } else { a });
                 let high = highs.into_iter().fold(high, |a, b| if b > a { b } else { a });
