@@ -52,7 +52,7 @@ fn columns(rows: usize, nulls: Nulls, distinct: u64, seed: u64) -> Vec<(&'static
             let value = (numbers.next() % distinct).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let is_there = match nulls {
                 Nulls::None => true,
-                Nulls::Some => numbers.next() % 3 != 0,
+                Nulls::Some => !numbers.next().is_multiple_of(3),
                 Nulls::Runs => row / 100 % 2 == 0,
                 Nulls::All => false,
             };

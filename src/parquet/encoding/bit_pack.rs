@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Work is done on blocks of 32 values, which fill whole 32-bit words at every width; the width is a
-//! constant inside the kernel, so that the compiler unrolls it into shifts without a branch.
+//! constant inside the kernel, which is unrolled into shifts by constants, without a branch.
 
 /// Values in a block.
 pub const BLOCK: usize = 32;
@@ -109,24 +109,43 @@ fn unpack_whole(input: &[u8], width: u32, out: &mut [u32; BLOCK]) {
         1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
 }
 
+/// `$get::<W, 0>(words), …, $get::<W, 31>(words)`: written out, because the compiler leaves a loop of 32 as one, with
+/// shifts by variables.
+macro_rules! block_of {
+    ($get:ident, $w:ident, $words:expr) => {
+        block_of!($get, $w, $words, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
+    };
+    ($get:ident, $w:ident, $words:expr, $($i:literal)*) => {
+        [$($get::<$w, $i>($words)),*]
+    };
+}
+
 #[inline(always)]
-#[expect(clippy::indexing_slicing, reason = "indices are constants below W and BLOCK once unrolled")]
-#[expect(clippy::needless_range_loop, reason = "the index is what shifts are made of; it unrolls")]
 fn kernel<const W: usize>(input: &[u8], out: &mut [u32; BLOCK]) {
+    let words = words::<W>(input);
+    *out = block_of!(value, W, &words);
+}
+
+#[inline(always)]
+fn words<const W: usize>(input: &[u8]) -> [u32; W] {
     let mut words = [0u32; W];
     for (word, bytes) in words.iter_mut().zip(input.as_chunks::<4>().0) {
         *word = u32::from_le_bytes(*bytes);
     }
+    words
+}
+
+/// Value `I` of a block of width `W`.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "indices are constants below W")]
+fn value<const W: usize, const I: usize>(words: &[u32; W]) -> u32 {
+    let (at, shift) = (I * W / 32, I * W % 32);
     let mask = if W == 32 { u32::MAX } else { (1u32 << W) - 1 };
-    for i in 0..BLOCK {
-        let bit = i * W;
-        let (at, shift) = (bit / 32, bit % 32);
-        let mut value = words[at] >> shift;
-        if shift + W > 32 {
-            value |= words[at + 1] << (32 - shift);
-        }
-        out[i] = value & mask;
+    let mut value = words[at] >> shift;
+    if shift + W > 32 {
+        value |= words[at + 1] << (32 - shift);
     }
+    value & mask
 }
 
 /// Unpacks a block of 32 values of up to 64 bits from the start of `packed`, padded with zero bits at its end;
@@ -166,24 +185,23 @@ fn unpack_whole_wide(input: &[u8], width: u32, out: &mut [u64; BLOCK]) {
 }
 
 #[inline(always)]
-#[expect(clippy::indexing_slicing, reason = "indices are constants below W and BLOCK once unrolled")]
-#[expect(clippy::needless_range_loop, reason = "the index is what shifts are made of; it unrolls")]
 fn kernel_wide<const W: usize>(input: &[u8], out: &mut [u64; BLOCK]) {
-    let mut words = [0u32; W];
-    for (word, bytes) in words.iter_mut().zip(input.as_chunks::<4>().0) {
-        *word = u32::from_le_bytes(*bytes);
-    }
+    let words = words::<W>(input);
+    *out = block_of!(value_wide, W, &words);
+}
+
+/// Value `I` of a block of width `W`, 33 to 64.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "indices are constants below W")]
+fn value_wide<const W: usize, const I: usize>(words: &[u32; W]) -> u64 {
+    let (at, shift) = (I * W / 32, I * W % 32);
     let mask = if W == 64 { u64::MAX } else { (1u64 << W) - 1 };
-    for i in 0..BLOCK {
-        let bit = i * W;
-        let (at, shift) = (bit / 32, bit % 32);
-        // Wider than 32 bits: a value lies in two words at least, in three at most.
-        let mut value = (u64::from(words[at]) | u64::from(words[at + 1]) << 32) >> shift;
-        if shift + W > 64 {
-            value |= u64::from(words[at + 2]) << (64 - shift);
-        }
-        out[i] = value & mask;
+    // Wider than 32 bits: a value lies in two words at least, in three at most.
+    let mut value = (u64::from(words[at]) | u64::from(words[at + 1]) << 32) >> shift;
+    if shift + W > 64 {
+        value |= u64::from(words[at + 2]) << (64 - shift);
     }
+    value & mask
 }
 
 /// Appends a block of 32 values of up to 64 bits.

@@ -12,14 +12,13 @@ use super::{Layout, Target, no_dictionary, not_boolean};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
-use crate::parquet::encoding::plain::ByteArrays;
 use crate::parquet::format::Type;
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Values};
 
 /// A string up to this long is copied as so many bytes, of which the rest is then cut off: a copy of a fixed
 /// length is a few instructions, one of a variable length a call.
-const SHORT_BYTES: usize = 16;
+const SHORT_BYTES: usize = 32;
 
 #[derive(Debug)]
 struct ByteStrings<O> {
@@ -149,7 +148,7 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
         let mut next_ends = Vec::with_capacity(self.ends.len());
         next_ends.push(O::zero());
         let ends = std::mem::replace(&mut self.ends, next_ends);
-        let next_data = Vec::with_capacity(self.data.len().min(self.data.len() / 8 * 9));
+        let next_data = Vec::with_capacity(self.data.len() + self.data.len() / 16 + SHORT_BYTES);
         let data = std::mem::replace(&mut self.data, next_data);
         self.memory.resize(self.dictionary.as_ref().map_or(0, Dictionary::bytes))?;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
@@ -204,22 +203,30 @@ impl Dictionary {
 
 /// Appends `count` strings from the start of `bytes`; the bytes that they took.
 fn append_plain<E: End>(bytes: &[u8], count: usize, data: &mut Vec<u8>, ends: &mut Vec<E>) -> Result<usize> {
-    let mut strings = ByteArrays::new(bytes);
+    let mut rest = bytes;
+    ends.reserve(count);
     for _ in 0..count {
-        let at = strings.position();
-        let string = strings.read()?;
-        let new_length = data.len() + string.len();
-        // Four bytes of length stand before it.
-        match bytes.get(at + 4..).and_then(|rest| rest.first_chunk::<SHORT_BYTES>()) {
-            Some(chunk) if string.len() <= SHORT_BYTES => {
+        let (length, behind) = rest.split_first_chunk().ok_or_else(|| cut_short(bytes, rest))?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (string, next) = behind.split_at_checked(length).ok_or_else(|| cut_short(bytes, rest))?;
+        let new_length = data.len() + length;
+        match behind.first_chunk::<SHORT_BYTES>() {
+            Some(chunk) if length <= SHORT_BYTES => {
                 data.extend_from_slice(chunk);
                 data.truncate(new_length);
             }
             _ => data.extend_from_slice(string),
         }
         ends.push(E::of(new_length));
+        rest = next;
     }
-    Ok(strings.position())
+    Ok(bytes.len() - rest.len())
+}
+
+#[cold]
+fn cut_short(bytes: &[u8], rest: &[u8]) -> Error {
+    let at = (bytes.len() - rest.len()) as u64;
+    Error::corrupt(format!("a string reaches past the page, of which {} bytes are left", rest.len())).at_byte(at)
 }
 
 /// An offset into bytes; its range is checked by whoever knows it.
@@ -282,10 +289,10 @@ mod tests {
         data.extend([0; SHORT_BYTES]);
         let dictionary = Dictionary { data, ends };
         let (mut got, mut got_ends) = (Vec::new(), Vec::<i64>::new());
-        dictionary.append(&[59, 0, 16, 17, 1], &mut got, &mut got_ends);
-        assert_eq!(got_ends, [59, 59, 75, 92, 93]);
-        assert_eq!(got[59..75], strings[16][..]);
-        assert_eq!(dictionary.bytes_of(&[59, 0, 16, 17, 1]), 93);
+        dictionary.append(&[59, 0, 32, 33, 1], &mut got, &mut got_ends);
+        assert_eq!(got_ends, [59, 59, 91, 124, 125]);
+        assert_eq!(got[59..91], strings[32][..]);
+        assert_eq!(dictionary.bytes_of(&[59, 0, 32, 33, 1]), 125);
         assert!(append_plain(&bytes, 61, &mut Vec::new(), &mut Vec::<u32>::new()).is_err());
     }
 

@@ -15,16 +15,17 @@ pub(super) fn spread<T: Copy + Default>(dense: &[T], mask: &BooleanBufferBuilder
         } else if present == 0 {
             out.resize(out.len() + bits, T::default());
         } else {
-            // Without a branch on the bit: which rows are null is rarely predictable.
+            let start = out.len();
+            out.resize(start + bits, T::default());
+            let slots = out.get_mut(start..).unwrap_or_default();
             let mut word = word;
-            let mut next = 0;
-            out.extend((0..bits).map(|_| {
-                let is_present = (word & 1) as usize;
-                word >>= 1;
-                let value = head.get(next).copied().unwrap_or_default();
-                next += is_present;
-                if is_present == 1 { value } else { T::default() }
-            }));
+            for value in head {
+                // As many values as set bits.
+                if let Some(slot) = slots.get_mut(word.trailing_zeros() as usize) {
+                    *slot = *value;
+                }
+                word &= word.wrapping_sub(1);
+            }
         }
     }
 }
