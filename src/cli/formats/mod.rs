@@ -47,6 +47,7 @@ struct Batches {
 
 /// The rows of a table or file that were asked for.
 pub(super) struct Rows {
+    path: String,
     schema: SchemaRef,
     source: Source,
 }
@@ -87,7 +88,7 @@ impl Iterator for Rows {
         match &mut self.source {
             Source::Table(scan, _) => scan.next(),
             Source::Parquet(scan) => scan.next(),
-            Source::Plain(rows) => rows.next(),
+            Source::Plain(rows) => rows.next().map(|batch| batch.map_err(|e| e.in_file(&self.path))),
         }
     }
 }
@@ -157,7 +158,7 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
             (rows.schema(), Source::Plain(rows))
         }
     };
-    Ok(Rows { schema, source })
+    Ok(Rows { path: path.to_owned(), schema, source })
 }
 
 /// Writes rows to a file of the format that its name says.
