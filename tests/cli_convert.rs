@@ -96,6 +96,27 @@ fn arrow_through_parquet_and_back_is_exact() {
 }
 
 #[test]
+fn a_table_is_written_too() {
+    let folder = Folder::new();
+    table(&folder);
+    let printed = folder.ok(&["convert", "table", "copy/", "--where", "n > 0"]);
+    assert!(printed.starts_with("2 rows written to copy/, "), "{printed}");
+    folder.ok(&["convert", "table", "expected.csv", "--where", "n > 0"]);
+    folder.ok(&["convert", "copy", "copied.csv"]);
+    assert_eq!(folder.text("copied.csv"), folder.text("expected.csv"));
+    assert!(folder.ok(&["inspect", "copy"]).contains("copy: table, version 1, 2 rows in 1 file, "));
+    let files = folder.files();
+    for to in ["copy", "table/", "copy/_delta_log"] {
+        let e = folder.fails(&["convert", "table", to]);
+        assert!(e.contains("is a folder with files in it"), "{e}");
+    }
+    let integers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/contents/integers.arrow");
+    let e = folder.fails(&["convert", integers.to_str().unwrap(), "other/"]);
+    assert!(e.contains("column uint8_required: "), "{e}");
+    assert_eq!(folder.files(), files);
+}
+
+#[test]
 fn no_rows_and_no_columns() {
     let folder = Folder::new();
     let metadata = [("who".to_owned(), "me".to_owned())].into();

@@ -71,10 +71,11 @@ pub(super) fn cells<'a>(field: &Field, array: &'a ArrayRef, form: Form) -> Resul
     macro_rules! strings {
         ($array:expr) => {{
             let array = $array;
-            let verbatim = !json || extension == Some("arrow.json");
-            Box::new(move |i, out: &mut String| match verbatim {
-                true => out.push_str(array.value(i)),
-                false => out.push_str(&serde_json::Value::from(array.value(i)).to_string()),
+            let is_json = extension == Some("arrow.json");
+            Box::new(move |i, out: &mut String| match array.value(i) {
+                text if !json => out.push_str(text),
+                text if is_json && is_one_json_value(text) => out.push_str(&text.replace(['\n', '\r'], " ")),
+                text => out.push_str(&serde_json::Value::from(text).to_string()),
             })
         }};
     }
@@ -280,6 +281,11 @@ fn in_quotes(quotes: bool, out: &mut String, write: impl FnOnce(&mut String)) {
     }
 }
 
+/// Line breaks in such a text are between its parts, since they cannot stand in JSON's strings.
+fn is_one_json_value(text: &str) -> bool {
+    serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+}
+
 fn float(json: bool, out: &mut String, value: f64, shortest: String) {
     match value {
         v if v.is_nan() => in_quotes(json, out, |out| out.push_str("NaN")),
@@ -397,8 +403,9 @@ mod tests {
         let extension = |t: DataType, name: &str| {
             Field::new("x", t, true).with_metadata([("ARROW:extension:name".into(), name.into())].into())
         };
-        let json: ArrayRef = Arc::new(StringArray::from(vec!["{\"a\": [1]}"]));
-        assert_eq!(texts_of(&extension(DataType::Utf8, "arrow.json"), json, Form::Json), ["{\"a\": [1]}"]);
+        let json: ArrayRef = Arc::new(StringArray::from(vec!["{\"a\":\n [1]}", "", "1,2"]));
+        let expected = ["{\"a\":  [1]}", "\"\"", "\"1,2\""];
+        assert_eq!(texts_of(&extension(DataType::Utf8, "arrow.json"), json, Form::Json), expected);
         let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![b"\x0f\xa0".as_slice(), b""]));
         assert_eq!(texts(bytes.clone(), Form::Text), ["0fa0", ""]);
         assert_eq!(texts(bytes.clone(), Form::Csv), ["D6A=", ""]);

@@ -12,16 +12,16 @@ use crate::error::{Error, Result};
 use crate::parquet::compress::Compression;
 use crate::parquet::write::WriterOptions;
 
-/// Write the rows of a table or file to a file of another format
+/// Write the rows of a table or file in another format
 ///
-/// The names say the formats: .parquet, .arrow (Arrow IPC), .ndjson, .csv; a folder is a table. OUT appears whole or not at
-/// all, and replaces a file that is there.
+/// The names say the formats: .parquet, .arrow (Arrow IPC), .ndjson, .csv; a folder is a table. A file appears whole or not at
+/// all, and replaces one that is there; a table is written to a folder that is empty or not there.
 #[derive(Debug, Args)]
 pub(super) struct Convert {
     /// A table's folder, or a file: .parquet, .arrow, .ndjson (also .gz or .zst), .csv
     #[arg(value_name = "IN")]
     from: String,
-    /// The file to write: .parquet, .arrow, .ndjson, .csv
+    /// The file to write: .parquet, .arrow, .ndjson, .csv; or a table's folder, with a / behind its name
     #[arg(value_name = "OUT")]
     to: String,
     #[command(flatten)]

@@ -44,7 +44,7 @@ impl ProgressBar {
 }
 
 fn style(length_known: bool) -> ProgressStyle {
-    let template = if length_known { "{wide_bar:20} {percent:>3}% {msg}" } else { "{spinner} {msg}" };
+    let template = if length_known { "{bar:20} {percent:>3}% {wide_msg}" } else { "{spinner} {wide_msg}" };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

@@ -5,6 +5,7 @@ mod csv;
 mod ndjson;
 mod place;
 mod selected;
+mod table;
 mod text;
 
 use std::io;
@@ -15,8 +16,9 @@ use arrow_schema::SchemaRef;
 use self::arrow::ArrowWriter;
 pub(super) use self::place::{Place, input as place};
 
-use self::place::Format;
+use self::place::{Format, OutputPlace};
 use self::selected::Selected;
+use self::table::TableWriter;
 use self::text::{Lines, TextWriter};
 use super::quantities::{bytes, count};
 use crate::error::{Error, Result};
@@ -25,7 +27,7 @@ use crate::parquet::read::{FileReader, ReaderOptions, Scan, ScanCounts, ScanOpti
 use crate::parquet::write::{FileWriter, WriterOptions};
 use crate::predicate::Predicate;
 use crate::storage::{Output, Storage};
-use crate::table::{self, Table, TableScan};
+use crate::table::{ScanOptions as TableScanOptions, Table, TableScan};
 
 /// Which rows and columns are wanted.
 #[derive(Debug, Clone, Default)]
@@ -133,7 +135,7 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
             let reader = ReaderOptions::default().with_memory_bytes(request.memory_bytes);
             let Request { columns, predicate, limit, .. } = request;
             let table = Table::open(storage)?;
-            let scan = table.scan(table::ScanOptions { columns, predicate, limit, reader })?;
+            let scan = table.scan(TableScanOptions { columns, predicate, limit, reader })?;
             (scan.schema().clone(), Source::Table(Box::new(scan), table.snapshot().stats().bytes))
         }
         Place::Parquet(input) => {
@@ -161,19 +163,27 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
     Ok(Rows { path: path.to_owned(), schema, source })
 }
 
-/// Writes rows to a file of the format that its name says.
+/// Writes rows to a new table, or to a file of the format that its name says.
 pub(super) struct RowWriter(Writer);
 
 enum Writer {
+    Table(Box<TableWriter>),
     Parquet(Box<FileWriter>),
     Arrow(Box<ArrowWriter>),
     Text(TextWriter),
 }
 
 impl RowWriter {
-    /// Starts the file; it is there when [`finish`](Self::finish) is done, and not before.
+    /// Starts the file (or table); it is there when [`finish`](Self::finish) is done, and not before.
     pub(super) fn create(path: &str, schema: SchemaRef, options: WriterOptions) -> Result<RowWriter> {
         let out = place::output(path)?;
+        let out = match out {
+            OutputPlace::Table(storage) => {
+                let writer = TableWriter::new(storage, &schema, options)?;
+                return Ok(RowWriter(Writer::Table(Box::new(writer))));
+            }
+            OutputPlace::File(out) => out,
+        };
         let file = || Ok::<_, Error>(OutputFile::new(out.storage.create(&out.name)?));
         let writer = match out.format {
             Format::Parquet => {
@@ -189,6 +199,7 @@ impl RowWriter {
     /// Takes a batch of the schema.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match &mut self.0 {
+            Writer::Table(writer) => writer.write(batch),
             Writer::Parquet(writer) => writer.write(batch),
             Writer::Arrow(writer) => writer.write(batch),
             Writer::Text(writer) => writer.write(batch),
@@ -198,6 +209,7 @@ impl RowWriter {
     /// Makes the file whole and visible; gives its length.
     pub(super) fn finish(self) -> Result<u64> {
         match self.0 {
+            Writer::Table(writer) => writer.finish(),
             Writer::Parquet(writer) => Ok(writer.finish()?.bytes),
             Writer::Arrow(writer) => writer.finish(),
             Writer::Text(writer) => writer.finish(),

@@ -29,8 +29,15 @@ pub(crate) enum Format {
     Csv,
 }
 
+/// Where rows are written to.
+pub(super) enum OutputPlace {
+    /// A folder for a new table.
+    Table(Local),
+    File(OutputFile),
+}
+
 /// A file to be written.
-pub(super) struct OutputPlace {
+pub(super) struct OutputFile {
     pub(super) storage: Local,
     pub(super) name: String,
     pub(super) format: Format,
@@ -78,8 +85,8 @@ pub(crate) fn input(path: &str) -> Result<Place> {
 /// Where a file will be written; what is there and is no file stays as it is.
 pub(crate) fn output(path: &str) -> Result<OutputPlace> {
     let mut here = Path::new(path).to_owned();
-    if here.is_dir() {
-        return Err(Error::invalid("is a folder; name a file").in_file(path));
+    if here.is_dir() || path.ends_with('/') {
+        return Ok(OutputPlace::Table(Local::new(&here)?));
     }
     // The name is given to a new file, so a link would lose what it points to, and a device would become a file.
     if let Ok(target) = here.canonicalize() {
@@ -91,10 +98,11 @@ pub(crate) fn output(path: &str) -> Result<OutputPlace> {
     let (storage, name) = Local::file(&here)?;
     let format = format_of(Path::new(path).file_name().and_then(|n| n.to_str()).unwrap_or_default());
     let format = format.ok_or_else(|| {
-        let message = "has no name of a format that is written: .parquet, .arrow, .ndjson (or .jsonl), .csv";
+        let message = "has no name of a format that is written: .parquet, .arrow, .ndjson (or .jsonl), .csv; \
+                       for a table, put a / behind its folder's name";
         Error::invalid(message).in_file(path)
     })?;
-    Ok(OutputPlace { storage, name, format })
+    Ok(OutputPlace::File(OutputFile { storage, name, format }))
 }
 
 fn format_of(name: &str) -> Option<Format> {
