@@ -7,4 +7,5 @@ pub mod format;
 pub mod read;
 pub mod write;
 
+pub use read::{FileReader, ReaderOptions, Scan, ScanOptions};
 pub use write::{ColumnOptions, FileWriter, WriterOptions, WrittenFile};
