@@ -9,7 +9,7 @@ use arrow_array::*;
 use arrow_buffer::i256;
 use arrow_schema::{Field, Schema};
 use half::f16;
-use hypostyle::predicate::{Bounds, ColumnBounds, Comparison, Literal, Number, Operand, Predicate, Verdict, col};
+use hypostyle::predicate::{Bounds, ColumnBounds, Comparison, Literal, Number, Operand, Predicate, Verdict, col, sql};
 use proptest::prelude::*;
 
 /// A value as the interpreter knows it.
@@ -526,6 +526,14 @@ proptest! {
         let tail: Vec<Option<bool>> = bound.evaluate(&batch.slice(1, table.len() - 1)).unwrap().iter().collect();
         prop_assert_eq!(&tail, &expected[1..], "{}", predicate);
 
+        // Printed and parsed it is the same, where SQL has words for its constants.
+        if let Ok(parsed) = sql::parse(&predicate.to_string())
+            && let Ok(bound) = parsed.bind(&batch.schema())
+        {
+            let got: Vec<Option<bool>> = bound.evaluate(&batch).unwrap().iter().collect();
+            prop_assert_eq!(&got, &expected, "{} parsed as {:?}", predicate, parsed);
+        }
+
         let asked = &expected[..rows.asked];
         match bound.prune(&bounds(&columns, &table, &rows)) {
             Verdict::Drop => prop_assert!(!asked.contains(&Some(true)), "dropped, but matches: {} {:?}", predicate, asked),
@@ -533,4 +541,75 @@ proptest! {
             Verdict::Keep => {}
         }
     }
+
+    #[test]
+    fn any_text_is_parsed_or_refused(words in prop::collection::vec(prop::sample::select(WORDS.to_vec()), 0..40)) {
+        if let Ok(predicate) = sql::parse(&words.concat()) {
+            let again = sql::parse(&predicate.to_string());
+            prop_assert!(again.is_ok(), "{} is {:?}, printed as {}: {:?}", words.concat(), predicate, predicate, again);
+        }
+    }
 }
+
+const WORDS: [&str; 60] = [
+    " ",
+    "a",
+    "b",
+    "\"c d\"",
+    "1",
+    "-",
+    "2.5e3",
+    "'x'",
+    "''",
+    "'",
+    "\"",
+    "(",
+    ")",
+    ",",
+    "=",
+    "<",
+    ">",
+    "!",
+    "<>",
+    " and ",
+    " or ",
+    " not ",
+    " in ",
+    " in (1, 2)",
+    " between ",
+    " like ",
+    " ilike ",
+    " escape '!'",
+    " is ",
+    " null ",
+    " true ",
+    " false ",
+    " unknown ",
+    " distinct from ",
+    "date ",
+    "timestamp ",
+    "time ",
+    "'2013-01-01'",
+    "X'0f'",
+    "interval ",
+    "case ",
+    " when ",
+    " then ",
+    " end ",
+    "cast(",
+    " as int",
+    "::",
+    ".",
+    "*",
+    "/",
+    "%",
+    "+",
+    "[",
+    "]",
+    "{",
+    "}",
+    ";",
+    "--",
+    "/*",
+    "\u{0}",
+];
