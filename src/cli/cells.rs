@@ -239,7 +239,21 @@ pub(super) fn type_name(data_type: &DataType) -> String {
         DataType::LargeUtf8 => "large_utf8".into(),
         DataType::LargeBinary => "large_binary".into(),
         DataType::Dictionary(key, value) => format!("dictionary({}, {})", type_name(key), type_name(value)),
-        other if other.is_nested() => other.to_string(),
+        DataType::List(item) => format!("list({})", type_name(item.data_type())),
+        DataType::LargeList(item) => format!("large_list({})", type_name(item.data_type())),
+        DataType::FixedSizeList(item, size) => format!("list({}, {size})", type_name(item.data_type())),
+        DataType::Struct(fields) => {
+            let parts: Vec<String> =
+                fields.iter().map(|f| format!("{}: {}", f.name(), type_name(f.data_type()))).collect();
+            format!("struct({})", parts.join(", "))
+        }
+        DataType::Map(entry, _) => match entry.data_type() {
+            DataType::Struct(parts) => {
+                let parts: Vec<String> = parts.iter().map(|f| type_name(f.data_type())).collect();
+                format!("map({})", parts.join(", "))
+            }
+            other => format!("map({})", type_name(other)),
+        },
         other => other.to_string().to_ascii_lowercase(),
     }
 }
@@ -473,6 +487,8 @@ mod tests {
             (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), "timestamp(us, UTC)"),
             (DataType::Decimal128(10, 2), "decimal(10,2)"),
             (DataType::Boolean, "bool"),
+            (DataType::new_list(DataType::Utf8, true), "list(utf8)"),
+            (DataType::Struct(vec![Field::new("a", DataType::Int8, true)].into()), "struct(a: int8)"),
             (DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()), "dictionary(int32, utf8)"),
         ] {
             assert_eq!(type_name(&data_type), name);
