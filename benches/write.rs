@@ -46,15 +46,19 @@ fn columns() -> Vec<(&'static str, ArrayRef)> {
         ("int64 few", integers(|r| (noise(r) % 500) as i64)),
         (
             "int64 nullable",
-            Arc::new(rows.clone().map(|r| (noise(r) % 4 > 0).then_some(noise(r) as i64)).collect::<Int64Array>()),
+            Arc::new(
+                rows.clone().map(|r| (!noise(r).is_multiple_of(4)).then_some(noise(r) as i64)).collect::<Int64Array>(),
+            ),
         ),
         ("float64", Arc::new(Float64Array::from_iter_values(rows.clone().map(|r| noise(r) as f64 / 1e9)))),
-        ("boolean", Arc::new(rows.clone().map(|r| Some(noise(r) % 2 == 0)).collect::<BooleanArray>())),
+        ("boolean", Arc::new(rows.clone().map(|r| Some(noise(r).is_multiple_of(2))).collect::<BooleanArray>())),
         ("strings", Arc::new(StringArray::from_iter_values(rows.clone().map(|r| word(noise(r)))))),
         ("strings few", Arc::new(StringArray::from_iter_values(rows.clone().map(|r| word(noise(r) % 200))))),
         (
             "strings nullable",
-            Arc::new(rows.map(|r| (noise(r) % 4 > 0).then(|| word(noise(r) % 20_000))).collect::<StringArray>()),
+            Arc::new(
+                rows.map(|r| (!noise(r).is_multiple_of(4)).then(|| word(noise(r) % 20_000))).collect::<StringArray>(),
+            ),
         ),
     ]
 }

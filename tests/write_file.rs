@@ -316,7 +316,7 @@ fn another_schema_is_refused_by_column() {
     for (other, says) in [
         (schema(&[a.clone(), ("b", DataType::LargeUtf8)]), "column b: LargeUtf8 in the batch, Utf8 in the file"),
         (schema(&[a.clone(), ("c", DataType::Utf8)]), "column b: the batch has \"c\" in its place"),
-        (schema(&[a.clone()]), "column b: the batch does not have it"),
+        (schema(std::slice::from_ref(&a)), "column b: the batch does not have it"),
         (schema(&[a.clone(), b.clone(), ("c", DataType::Int8)]), "column c: the file does not have it"),
     ] {
         let (memory, mut writer) = writer(&mine);
