@@ -53,7 +53,7 @@ impl Columns {
 
     /// What the builders may hold.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes * 2
+        self.bytes * 2 + self.columns.len() * BUILDER_BYTES
     }
 
     pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<()> {
@@ -74,6 +74,9 @@ impl Columns {
     }
 }
 
+/// Of a builder with a few values.
+const BUILDER_BYTES: usize = 512;
+
 /// Of a value, without what has no fixed size.
 fn cell_bytes(kind: FieldType) -> usize {
     match kind {
@@ -87,22 +90,25 @@ fn cell_bytes(kind: FieldType) -> usize {
 }
 
 impl Column {
+    /// Without room for values at first: there may be thousands of windows with a few rows each.
     fn new(kind: FieldType) -> Result<Column, ArrowError> {
         Ok(match kind {
-            FieldType::Bool => Column::Bool(BooleanBuilder::new()),
-            FieldType::Int8 => Column::Int8(Int8Builder::new()),
-            FieldType::Int16 => Column::Int16(Int16Builder::new()),
-            FieldType::Int32 => Column::Int32(Int32Builder::new()),
-            FieldType::Int64 => Column::Int64(Int64Builder::new()),
-            FieldType::Float32 => Column::Float32(Float32Builder::new()),
-            FieldType::Float64 => Column::Float64(Float64Builder::new()),
-            FieldType::Utf8 | FieldType::Json => Column::Utf8(StringBuilder::new()),
-            FieldType::Timestamp { .. } => Column::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            FieldType::Date => Column::Date(Date32Builder::new()),
-            FieldType::Decimal { precision, scale } => {
-                Column::Decimal(Decimal128Builder::new().with_precision_and_scale(precision, scale)?)
+            FieldType::Bool => Column::Bool(BooleanBuilder::with_capacity(0)),
+            FieldType::Int8 => Column::Int8(Int8Builder::with_capacity(0)),
+            FieldType::Int16 => Column::Int16(Int16Builder::with_capacity(0)),
+            FieldType::Int32 => Column::Int32(Int32Builder::with_capacity(0)),
+            FieldType::Int64 => Column::Int64(Int64Builder::with_capacity(0)),
+            FieldType::Float32 => Column::Float32(Float32Builder::with_capacity(0)),
+            FieldType::Float64 => Column::Float64(Float64Builder::with_capacity(0)),
+            FieldType::Utf8 | FieldType::Json => Column::Utf8(StringBuilder::with_capacity(0, 0)),
+            FieldType::Timestamp { .. } => {
+                Column::Timestamp(TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC"))
             }
-            FieldType::Binary => Column::Binary(BinaryBuilder::new()),
+            FieldType::Date => Column::Date(Date32Builder::with_capacity(0)),
+            FieldType::Decimal { precision, scale } => {
+                Column::Decimal(Decimal128Builder::with_capacity(0).with_precision_and_scale(precision, scale)?)
+            }
+            FieldType::Binary => Column::Binary(BinaryBuilder::with_capacity(0, 0)),
         })
     }
 

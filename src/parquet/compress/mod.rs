@@ -150,6 +150,14 @@ impl Compressor {
         Ok(Compressor { codec })
     }
 
+    /// What the codec keeps from page to page, where that is much: a megabyte of tables for ZSTD.
+    pub fn memory_bytes(&self) -> usize {
+        match &self.codec {
+            CompressorOf::Zstd(c) => c.memory_bytes,
+            _ => 0,
+        }
+    }
+
     /// Appends `input`, compressed.
     pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
         match &mut self.codec {

@@ -10,6 +10,8 @@ pub(super) const LEVEL_DEFAULT: i32 = 3;
 
 pub(super) struct Compressor {
     context: bulk::Compressor<'static>,
+    /// What the context has grown to: it keeps its tables from page to page.
+    pub memory_bytes: usize,
 }
 
 impl Compressor {
@@ -18,7 +20,7 @@ impl Compressor {
         let level = level.clamp(*range.start(), *range.end());
         // Level 0 would mean the default to the library.
         let level = if level == 0 { LEVEL_DEFAULT } else { level };
-        Ok(Compressor { context: bulk::Compressor::new(level)? })
+        Ok(Compressor { context: bulk::Compressor::new(level)?, memory_bytes: 0 })
     }
 
     pub(super) fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
@@ -27,6 +29,7 @@ impl Compressor {
         let tail = out.get_mut(start..).unwrap_or_default();
         let written = self.context.compress_to_buffer(input, tail).map_err(|e| Error::limit(format!("zstd: {e}")))?;
         out.truncate(start + written);
+        self.memory_bytes = self.context.context_mut().sizeof();
         Ok(())
     }
 }

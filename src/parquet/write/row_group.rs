@@ -46,7 +46,9 @@ impl Presses {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.presses.iter().map(|(_, press)| press.body.capacity() + press.scratch.capacity()).sum()
+        let of_press =
+            |press: &Press| press.body.capacity() + press.scratch.capacity() + press.compressor.memory_bytes();
+        self.presses.iter().map(|(_, press)| of_press(press)).sum()
     }
 }
 
