@@ -53,7 +53,7 @@ impl Columns {
 
     /// What the builders may hold.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.bytes * 2 + self.columns.len() * BUILDER_BYTES
+        if self.rows == 0 { 0 } else { self.bytes * 2 + self.columns.len() * BUILDER_BYTES }
     }
 
     pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<()> {
