@@ -64,7 +64,7 @@ def pyarrow_reads(path, expected):
     assert back.schema.names == expected.schema.names, back.schema.names
     for read, wanted in zip(back.schema, expected.schema):
         assert read.nullable == wanted.nullable, f"{read} for {wanted}"
-        assert read.type == wanted.type or is_coarser(wanted.type), f"{read} for {wanted}"
+        assert read.type == wanted.type or is_coarser(wanted.type) or pa.types.is_map(read.type), f"{read} for {wanted}"
     assert_same(back, expected)
 
 
@@ -88,10 +88,31 @@ def assert_same(back, expected):
     assert back.num_rows == expected.num_rows, f"{back.num_rows} rows for {expected.num_rows}"
     for name in expected.schema.names:
         wanted = storage(expected.column(name))
+        if pa.types.is_nested(wanted.type):
+            assert_same_nested(name, storage(back.column(name)), wanted)
+            continue
         found = as_type(storage(back.column(name)), wanted.type)
         if not same(pa.table({name: found}), pa.table({name: wanted})):
             pairs = enumerate(zip(found.to_pylist(), wanted.to_pylist()))
             raise AssertionError(f"column {name}: (row, (found, wanted)) {[p for p in pairs if p[1][0] != p[1][1]][:3]}")
+
+
+def assert_same_nested(name, found, wanted):
+    """Engines differ in what they call a list or a map; what is in it is the same."""
+    for row, (a, b) in enumerate(zip(found.to_pylist(), wanted.to_pylist(), strict=True)):
+        assert plain(a, found.type) == plain(b, wanted.type), f"column {name}: row {row} is {a} for {b}"
+
+
+def plain(value, kind):
+    if value is None:
+        return None
+    if pa.types.is_struct(kind):
+        return {field.name: plain(value[field.name], field.type) for field in kind}
+    if pa.types.is_map(kind):
+        return [{"key": plain(k, kind.key_type), "value": plain(v, kind.item_type)} for k, v in value]
+    if pa.types.is_nested(kind):
+        return [plain(element, kind.value_type) for element in value]
+    return value
 
 
 def is_coarser(kind):
@@ -143,6 +164,8 @@ def statistics_hold(path, expected):
         assert rows > 0, f"row group {group} has no rows"
         for at in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(at)
+            if "." in chunk.path_in_schema:
+                continue  # Of nested values the bounds are the leaves', which PyArrow does not show beside them.
             values = storage(expected.column(chunk.path_in_schema).slice(from_row, rows))
             chunk_holds(chunk, values, f"{chunk.path_in_schema}, row group {group}")
         from_row += rows
