@@ -15,7 +15,7 @@
 //! - A record is in one committed file exactly, or in the dead letters exactly once.
 //! - What a record becomes (its row, its window, or a dead letter) depends on the record and the sink's rules alone.
 //! - Memory is bounded by [`IngestOptions::memory_bytes`], however long a window is and however many there are.
-//! - The books balance at each commit; [`audit`] adds them up against the files.
+//! - The books balance at each commit; [`audit()`] adds them up against the files.
 
 mod audit;
 mod dead;

@@ -278,7 +278,7 @@ impl<D: Disk> Drop for FolderOutput<D> {
     }
 }
 
-/// [`Storage`] for a type whose `self.folder` is a [`Folder`].
+/// [`Storage`](super::Storage) for a type whose `self.folder` is a [`Folder`].
 macro_rules! storage_by_folder {
     ($storage:ty) => {
         impl crate::storage::Storage for $storage {

@@ -82,7 +82,7 @@ pub struct AddFile {
     pub bytes: u64,
     /// Milliseconds since 1970.
     pub modified_ms: i64,
-    /// What is known of its values, as Delta's JSON; see [`AddFile::statistics`].
+    /// What is known of its values, as Delta's JSON.
     pub stats: Option<String>,
     /// Whatever its writer wants to find again.
     pub tags: BTreeMap<String, String>,
