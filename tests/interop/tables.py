@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from program import ROOT, hypostyle, summary
+from program import ROOT, hypostyle, peak_memory_bytes, summary
 
 FLIGHTS = os.path.join(ROOT, "tests", "data", "flights.ndjson.gz")
 UTC_US = pa.timestamp("us", "UTC")
@@ -23,6 +23,8 @@ FIELDS = {
     "dest": pa.string(), "dep_delay": pa.int64(), "arr_delay": pa.int64(), "air_time": pa.float64(), "distance": pa.int64(),
 }
 ARGUMENTS = ["--event-time", "scheduled_departure"]
+# What README.md promises: the peak is the budget and this much more, at most.
+OVERHEAD_BYTES = 64 << 20
 
 
 def run(judge):
@@ -43,6 +45,16 @@ def run_year(judge):
     judge.check("year: ingest", ingest, path, table, "1d", expected.num_rows)
     read_by_all(judge, "year", table, expected)
     judge.check("year: rows of each day", days_agree, table, expected)
+    # All days open at once; then every hour of the year: thousands of files.
+    for window, options in [("1d", ["--max-open", "400"]), ("1h", ["--max-open", "10000"])]:
+        for budget in [16 << 20, 64 << 20]:
+            judge.check(f"year: memory, {window}, {budget >> 20} MiB", memory_is_bounded, path, judge.path(f"year-{window}-{budget}"),
+                        window, budget, [*options, "--lateness", "400d"])
+
+
+def memory_is_bounded(source, table, window, budget, options):
+    peak = peak_memory_bytes("ingest", source, table, *ARGUMENTS, "--window", window, "--memory-bytes", budget, *options)
+    assert peak <= budget + OVERHEAD_BYTES, f"{peak >> 20} MiB for a budget of {budget >> 20} MiB"
 
 
 def whole_input(judge):
