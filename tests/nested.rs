@@ -156,6 +156,8 @@ proptest! {
             key_value_metadata: Some(vec![arrow_schema_metadata(&arrow)]),
             created_by: None,
             column_orders: None,
+            encryption_algorithm: None,
+            footer_signing_key_metadata: None,
         };
         let read = from_parquet(&metadata).expect("read");
         prop_assert_eq!(read.arrow.as_ref(), &arrow);

@@ -21,6 +21,8 @@ fn schema(lines: &[(&str, &str, &str, i32)]) -> FileMetaData {
         key_value_metadata: None,
         created_by: None,
         column_orders: None,
+        encryption_algorithm: None,
+        footer_signing_key_metadata: None,
     }
 }
 
@@ -51,6 +53,7 @@ fn element(repetition: &str, name: &str, kind: &str, children: i32) -> SchemaEle
         precision: None,
         field_id: None,
         logical_type,
+        vector_length: None,
     }
 }
 

@@ -71,6 +71,8 @@ fn file(elements: Vec<SchemaElement>, arrow: Option<&Schema>) -> FileMetaData {
         key_value_metadata: arrow.map(|a| vec![arrow_schema_metadata(a)]),
         created_by: None,
         column_orders: None,
+        encryption_algorithm: None,
+        footer_signing_key_metadata: None,
     }
 }
 
@@ -86,6 +88,7 @@ fn element(name: &str, type_: Option<Type>, children: Option<i32>) -> SchemaElem
         precision: None,
         field_id: None,
         logical_type: None,
+        vector_length: None,
     }
 }
 

@@ -167,6 +167,7 @@ fn element(name: &str, type_: Option<Type>) -> SchemaElement {
         precision: None,
         field_id: None,
         logical_type: None,
+        vector_length: None,
     }
 }
 

@@ -70,6 +70,8 @@ mod tests {
             key_value_metadata: None,
             created_by: Some("hypostyle".into()),
             column_orders: None,
+            encryption_algorithm: None,
+            footer_signing_key_metadata: None,
         };
         let mut file = MAGIC.to_vec();
         file.extend(encode(&metadata).expect("encodes"));

@@ -2,6 +2,7 @@
 //!
 //! Spec: parquet.thrift, `FileMetaData` and what it holds.
 
+use super::encryption::{ColumnCryptoMetaData, EncryptionAlgorithm};
 use super::schema::{Empty, SchemaElement, Type};
 use super::thrift::{choice, open_enum, record};
 
@@ -74,6 +75,29 @@ record! {
 }
 
 record! {
+    /// The box around all geometries of a chunk; on the antimeridian `xmin` may be above `xmax`.
+    pub struct BoundingBox {
+        1: required xmin: f64,
+        2: required xmax: f64,
+        3: required ymin: f64,
+        4: required ymax: f64,
+        5: optional zmin: f64,
+        6: optional zmax: f64,
+        7: optional mmin: f64,
+        8: optional mmax: f64,
+    }
+}
+
+record! {
+    /// What is known of the geometries of a chunk. Spec: Geospatial.md, "Statistics".
+    pub struct GeospatialStatistics {
+        1: optional bbox: BoundingBox,
+        /// Codes of the kinds of geometry there are; empty: not known.
+        2: optional geospatial_types: Vec<i32>,
+    }
+}
+
+record! {
     pub struct KeyValue {
         1: required key: String,
         2: optional value: String,
@@ -119,6 +143,7 @@ record! {
         14: optional bloom_filter_offset: i64,
         15: optional bloom_filter_length: i32,
         16: optional size_statistics: SizeStatistics,
+        17: optional geospatial_statistics: GeospatialStatistics,
     }
 }
 
@@ -132,6 +157,10 @@ record! {
         5: optional offset_index_length: i32,
         6: optional column_index_offset: i64,
         7: optional column_index_length: i32,
+        /// By which key its metadata and pages are encrypted.
+        8: optional crypto_metadata: ColumnCryptoMetaData,
+        /// `meta_data` as a module, where it is encrypted.
+        9: optional encrypted_column_metadata: Vec<u8>,
     }
 }
 
@@ -152,6 +181,7 @@ choice! {
     pub enum ColumnOrder {
         1: TypeOrder(Empty),
         2: Ieee754TotalOrder(Empty),
+        3: Int96TimestampOrder(Empty),
     }
 }
 
@@ -165,5 +195,8 @@ record! {
         5: optional key_value_metadata: Vec<KeyValue>,
         6: optional created_by: String,
         7: optional column_orders: Vec<ColumnOrder>,
+        /// Of files with encrypted columns and a footer in the clear.
+        8: optional encryption_algorithm: EncryptionAlgorithm,
+        9: optional footer_signing_key_metadata: Vec<u8>,
     }
 }

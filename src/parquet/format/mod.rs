@@ -18,8 +18,8 @@ pub(crate) mod thrift;
 
 pub use index::{BoundaryOrder, ColumnIndex, OffsetIndex, PageLocation};
 pub use metadata::{
-    Codec, ColumnChunk, ColumnMetaData, ColumnOrder, Encoding, FileMetaData, KeyValue, PageEncodingStats, PageType,
-    RowGroup, SizeStatistics, SortingColumn, Statistics,
+    BoundingBox, Codec, ColumnChunk, ColumnMetaData, ColumnOrder, Encoding, FileMetaData, GeospatialStatistics,
+    KeyValue, PageEncodingStats, PageType, RowGroup, SizeStatistics, SortingColumn, Statistics,
 };
 pub use page::{DataPageHeader, DataPageHeaderV2, DictionaryPageHeader, PageHeader};
 pub use schema::{ConvertedType, Empty, LogicalType, Repetition, SchemaElement, TimeUnit, Type};

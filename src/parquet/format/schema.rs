@@ -24,6 +24,8 @@ open_enum! {
         Required = 0,
         Optional = 1,
         Repeated = 2,
+        /// A fixed number of times, [`SchemaElement::vector_length`].
+        Vector = 3,
     }
 }
 
@@ -73,6 +75,8 @@ record! {
         8: optional precision: i32,
         9: optional field_id: i32,
         10: optional logical_type: LogicalType,
+        /// How many elements each parent has, of a field that stands in a vector.
+        11: optional vector_length: i32,
     }
 }
 

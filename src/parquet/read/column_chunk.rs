@@ -427,6 +427,7 @@ mod tests {
             bloom_filter_offset: None,
             bloom_filter_length: None,
             size_statistics: None,
+            geospatial_statistics: None,
         }
     }
 

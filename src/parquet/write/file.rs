@@ -250,6 +250,8 @@ impl FileWriter {
             key_value_metadata: Some(given.chain([own]).collect()),
             created_by: Some(CREATED_BY.into()),
             column_orders: Some(self.schema.leaves.iter().map(|_| ColumnOrder::TypeOrder(Empty {})).collect()),
+            encryption_algorithm: None,
+            footer_signing_key_metadata: None,
         }
     }
 

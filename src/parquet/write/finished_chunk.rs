@@ -79,6 +79,7 @@ impl FinishedChunk {
             bloom_filter_offset: None,
             bloom_filter_length: None,
             size_statistics: has_sizes.then_some(sizes),
+            geospatial_statistics: None,
         }
     }
 

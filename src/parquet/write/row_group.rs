@@ -162,5 +162,7 @@ fn column_chunk(chunk: &FinishedChunk, base: u64) -> ColumnChunk {
         offset_index_length: None,
         column_index_offset: None,
         column_index_length: None,
+        crypto_metadata: None,
+        encrypted_column_metadata: None,
     }
 }
