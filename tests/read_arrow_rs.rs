@@ -313,6 +313,7 @@ fn a_predicate_skips_row_groups_and_pages() {
     assert_eq!((counts.rows_read, counts.rows_returned), (100, 20));
     let all_bytes: i64 = file
         .metadata()
+        .unwrap()
         .row_groups
         .iter()
         .flat_map(|g| &g.columns)

@@ -30,7 +30,7 @@ struct Chunk<'a> {
 }
 
 pub(super) fn print(file: &FileReader, pages: bool, out: &mut impl Write) -> Result<()> {
-    let metadata = file.metadata();
+    let metadata = file.metadata()?;
     writeln!(
         out,
         "{}: Parquet, {} in {}, {}",
@@ -128,7 +128,7 @@ fn print_pages(pages: &[PageInfo], out: &mut impl Write) -> Result<()> {
 }
 
 pub(super) fn json(file: &FileReader, pages: bool) -> Result<Value> {
-    let metadata = file.metadata();
+    let metadata = file.metadata()?;
     let schema: Vec<Value> = file
         .parquet_schema()
         .leaves
@@ -223,7 +223,7 @@ fn page_json(page: &PageInfo) -> Value {
 }
 
 fn chunks(file: &FileReader, group: usize) -> Result<Vec<Chunk<'_>>> {
-    let columns = file.metadata().row_groups.get(group).map(|g| g.columns.as_slice()).unwrap_or_default();
+    let columns = file.metadata()?.row_groups.get(group).map(|g| g.columns.as_slice()).unwrap_or_default();
     let leaves = &file.parquet_schema().leaves;
     let mut chunks = Vec::new();
     for (at, (chunk, leaf)) in columns.iter().zip(leaves).enumerate() {

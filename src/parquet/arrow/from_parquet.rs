@@ -9,7 +9,7 @@ use super::node::{self, Kind, Levels, Node};
 use super::values::{Mismatch, extension, logical, value_type};
 use super::{ARROW_SCHEMA_KEY, FIELD_ID_KEY, Leaf, ParquetSchema, ipc, restore, value_order};
 use crate::error::{Error, Result};
-use crate::parquet::format::{ConvertedType, FileMetaData, LogicalType, Repetition, SchemaElement, Type};
+use crate::parquet::format::{ConvertedType, FileMetaData, KeyValue, LogicalType, Repetition, SchemaElement, Type};
 
 /// What the names in all leaves' paths may take together: a long name above many leaves stands in each path.
 const PATH_BYTES_MAX: usize = 64 << 20;
@@ -25,17 +25,24 @@ const PATH_BYTES_MAX: usize = 64 << 20;
 /// [`Error::Corrupt`] when the elements form no tree or an annotation contradicts its type,
 /// [`Error::Limit`] when groups nest deeper than 64.
 pub fn from_parquet(metadata: &FileMetaData) -> Result<ParquetSchema> {
-    let elements = metadata.schema.as_slice();
+    from_elements(metadata.schema.clone(), metadata.key_value_metadata.as_deref())
+}
+
+/// The same, of a footer's parts.
+///
+/// # Errors
+/// As [`from_parquet`].
+pub fn from_elements(owned: Vec<SchemaElement>, key_values: Option<&[KeyValue]>) -> Result<ParquetSchema> {
+    let elements = owned.as_slice();
     let root = elements.first().ok_or_else(|| Error::corrupt("the schema has no root"))?;
     let children = match root.num_children {
         Some(n) => usize::try_from(n).map_err(|_| Error::corrupt(format!("the schema's root has {n} children")))?,
         None if elements.len() == 1 => 0,
         None => return Err(Error::corrupt("the schema's root has no count of children")),
     };
-    let hint = metadata
-        .key_value_metadata
+    let hint = key_values
         .iter()
-        .flatten()
+        .flat_map(|pairs| pairs.iter())
         .find(|kv| kv.key == ARROW_SCHEMA_KEY)
         .and_then(|kv| kv.value.as_deref())
         .and_then(ipc::decode);
@@ -60,7 +67,7 @@ pub fn from_parquet(metadata: &FileMetaData) -> Result<ParquetSchema> {
         leaves: walk.leaves,
         arrow: Arc::new(Schema::new_with_metadata(fields, metadata)),
         nodes,
-        elements: elements.to_vec(),
+        elements: owned,
     })
 }
 

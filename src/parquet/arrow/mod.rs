@@ -42,7 +42,7 @@ mod values;
 
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 
-pub use from_parquet::from_parquet;
+pub use from_parquet::{from_elements, from_parquet};
 pub use ipc::arrow_schema_metadata;
 pub use node::Node;
 pub use to_parquet::to_parquet;

@@ -11,12 +11,15 @@ pub mod bloom_filter;
 pub mod encryption;
 pub mod footer;
 pub mod index;
+pub mod lazy;
 pub mod metadata;
 pub mod page;
 pub mod schema;
+mod skip;
 pub(crate) mod thrift;
 
 pub use index::{BoundaryOrder, ColumnIndex, OffsetIndex, PageLocation};
+pub use lazy::{Footer, Group};
 pub use metadata::{
     BoundingBox, Codec, ColumnChunk, ColumnMetaData, ColumnOrder, Encoding, FileMetaData, GeospatialStatistics,
     KeyValue, PageEncodingStats, PageType, RowGroup, SizeStatistics, SortingColumn, Statistics,

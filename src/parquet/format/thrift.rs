@@ -16,6 +16,7 @@
 //! [`record!`], [`open_enum!`] and [`choice!`] turn a table of field ids into a type with both directions.
 //! A field that is not in the table is skipped, so files of future writers stay readable.
 
+use super::skip;
 use crate::cursor::{Cursor, put_varint, put_zigzag};
 use crate::error::{Error, Result};
 
@@ -139,7 +140,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips one value of type `kind`.
+    #[inline]
     pub fn skip(&mut self, kind: Kind) -> Result<()> {
+        let (bytes, at) = (self.cursor.all(), self.cursor.position());
+        match skip::value(bytes, at, kind as u8, DEPTH_MAX.saturating_sub(self.depth)) {
+            Some(end) => self.cursor.skip(end - at),
+            None => self.skip_slowly(kind),
+        }
+    }
+
+    /// The same, with an error that says where.
+    #[cold]
+    fn skip_slowly(&mut self, kind: Kind) -> Result<()> {
         match kind {
             Kind::True | Kind::False => Ok(()),
             Kind::I8 => self.cursor.skip(1),
@@ -147,7 +159,7 @@ impl<'a> Reader<'a> {
             Kind::Double => self.cursor.skip(8),
             Kind::Uuid => self.cursor.skip(16),
             Kind::Binary => self.binary().map(|_| ()),
-            Kind::Struct => self.fields(|r, _, kind| r.skip(kind)),
+            Kind::Struct => self.fields(|r, _, kind| r.skip_slowly(kind)),
             Kind::List | Kind::Set => {
                 let (kind, count) = self.list()?;
                 self.enter()?;
@@ -179,7 +191,7 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_element(&mut self, kind: Kind) -> Result<()> {
-        if kind.is_bool() { self.cursor.skip(1) } else { self.skip(kind) }
+        if kind.is_bool() { self.cursor.skip(1) } else { self.skip_slowly(kind) }
     }
 
     /// A value of type `T`, whose wire type was read as `kind`. One of another type is skipped, as a field that is
@@ -358,6 +370,14 @@ pub(crate) fn decode<T: Value>(bytes: &[u8], base: u64) -> Result<(T, usize)> {
     let mut r = Reader::new(bytes, base);
     let value = T::read(&mut r, T::KIND)?;
     Ok((value, r.cursor.position()))
+}
+
+/// Where the struct at the start of `bytes` ends, without the fast way.
+#[cfg(test)]
+pub(super) fn skip_slowly(bytes: &[u8]) -> Option<usize> {
+    let mut r = Reader::new(bytes, 0);
+    r.skip_slowly(Kind::Struct).ok()?;
+    Some(r.cursor.position())
 }
 
 /// Encodes one struct.

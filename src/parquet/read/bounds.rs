@@ -12,7 +12,7 @@ use half::f16;
 
 use crate::parquet::arrow::{Leaf, ValueOrder};
 use crate::parquet::encoding::plain;
-use crate::parquet::format::{ColumnIndex, ColumnOrder, FileMetaData, Statistics, Type};
+use crate::parquet::format::{ColumnIndex, ColumnOrder, Footer, Statistics, Type};
 use crate::predicate::ColumnBounds;
 
 use super::budget::Budget;
@@ -21,9 +21,9 @@ use super::page::{PageBytes, Values};
 use super::target;
 
 /// The order of leaf `index`, if bounds by it can be relied on.
-pub(super) fn order(metadata: &FileMetaData, leaf: &Leaf, index: usize) -> ValueOrder {
+pub(super) fn order(footer: &Footer, leaf: &Leaf, index: usize) -> ValueOrder {
     // Without an entry, the specification leaves open what the bounds mean.
-    match metadata.column_orders.as_ref().and_then(|orders| orders.get(index)) {
+    match footer.column_orders.as_ref().and_then(|orders| orders.get(index)) {
         Some(ColumnOrder::TypeOrder(_)) => leaf.order,
         // Total order differs from it in the zeros, which are equal here, and in NaN, which is no bound here.
         Some(ColumnOrder::Ieee754TotalOrder(_)) if leaf.order == ValueOrder::Float => leaf.order,

@@ -66,7 +66,8 @@ impl FieldReader {
         for number in self.leaves.clone() {
             let leaf = file.leaf(number)?;
             let place = |e: Error| e.in_column(leaf.name());
-            let meta = column_chunk::metadata(file.chunk(group, number)?).map_err(place)?;
+            let chunk = file.chunk(group, number)?;
+            let meta = column_chunk::metadata(&chunk).map_err(place)?;
             // A full scan needs no index, so that it cannot fail by one.
             let spans = if is_selective { prune::spans(file, group, number)? } else { None };
             let input = Arc::clone(&file.input);

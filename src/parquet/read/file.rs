@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{self, Leaf, ParquetSchema};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
-use crate::parquet::format::{ColumnChunk, ColumnIndex, FileMetaData, OffsetIndex, thrift};
+use crate::parquet::format::{ColumnChunk, ColumnIndex, FileMetaData, Footer, OffsetIndex, thrift};
 use crate::predicate::ColumnBounds;
 use crate::storage::Input;
 
@@ -57,9 +57,22 @@ impl FileReader {
         &self.parts.schema.arrow
     }
 
-    /// The footer.
-    pub fn metadata(&self) -> &FileMetaData {
-        &self.parts.metadata
+    /// The footer, read over but for its column chunks.
+    pub fn footer(&self) -> &Footer {
+        &self.parts.footer
+    }
+
+    /// The whole footer. It is decoded when it is asked for first; scans do without.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where the metadata of some column chunk is broken.
+    pub fn metadata(&self) -> Result<&FileMetaData> {
+        self.parts.footer.whole().map_err(|e| e.in_file(self.name()))
+    }
+
+    /// The metadata of one column chunk. `column` counts leaves.
+    pub fn chunk(&self, row_group: usize, column: usize) -> Result<ColumnChunk> {
+        self.parts.chunk(row_group, column).map_err(|e| self.place(e, column))
     }
 
     /// The Parquet schema's leaves and their Arrow types.
@@ -124,7 +137,7 @@ impl FileReader {
 #[derive(Debug)]
 pub(super) struct FileParts {
     pub input: Arc<dyn Input>,
-    pub metadata: FileMetaData,
+    pub footer: Footer,
     pub schema: ParquetSchema,
     pub rows: u64,
     /// What pages may reach past their chunks by.
@@ -155,11 +168,11 @@ impl FileParts {
             Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
             None => input.read(range.clone())?,
         };
-        let metadata = footer::decode(&bytes, range.start)?;
-        let schema = arrow::from_parquet(&metadata)?;
+        let (footer, elements) = Footer::decode(bytes, range.start)?;
+        let schema = arrow::from_elements(elements, footer.key_value_metadata.as_deref())?;
         let mut rows = 0u64;
-        for (number, group) in metadata.row_groups.iter().enumerate() {
-            let (has, wants) = (group.columns.len(), schema.leaves.len());
+        for (number, group) in footer.groups.iter().enumerate() {
+            let (has, wants) = (group.columns, schema.leaves.len());
             if has != wants {
                 return Err(Error::corrupt(format!("row group {number} has {has} columns, the schema {wants}")));
             }
@@ -169,8 +182,8 @@ impl FileParts {
                 .filter(|&n| i64::try_from(n).is_ok())
                 .ok_or_else(|| Error::corrupt(format!("row group {number} has {} rows", group.num_rows)))?;
         }
-        let overrun = column_chunk::overrun(metadata.created_by.as_deref());
-        Ok(FileParts { input, metadata, schema, rows, overrun, memory_bytes: options.memory_bytes })
+        let overrun = column_chunk::overrun(footer.created_by.as_deref());
+        Ok(FileParts { input, footer, schema, rows, overrun, memory_bytes: options.memory_bytes })
     }
 
     pub(super) fn leaf(&self, leaf: usize) -> Result<&Leaf> {
@@ -181,18 +194,14 @@ impl FileParts {
             .ok_or_else(|| Error::invalid(format!("there is no column {leaf}: the file has {leaves}, from 0 on")))
     }
 
-    pub(super) fn chunk(&self, group: usize, leaf: usize) -> Result<&ColumnChunk> {
-        self.leaf(leaf)?;
-        let groups = self.metadata.row_groups.len();
-        self.metadata
-            .row_groups
-            .get(group)
-            .and_then(|g| g.columns.get(leaf))
-            .ok_or_else(|| Error::invalid(format!("there is no row group {group}: the file has {groups}, from 0 on")))
+    /// Decodes the metadata of a column chunk.
+    pub(super) fn chunk(&self, group: usize, leaf: usize) -> Result<ColumnChunk> {
+        let column = self.leaf(leaf)?;
+        self.footer.chunk(group, leaf).map_err(|e| e.in_column(column.name()))
     }
 
     pub(super) fn group_rows(&self, group: usize) -> Result<usize> {
-        let rows = self.metadata.row_groups.get(group).map_or(0, |g| g.num_rows);
+        let rows = self.footer.groups.get(group).map_or(0, |g| g.num_rows);
         usize::try_from(rows).map_err(|_| Error::corrupt(format!("row group {group} has {rows} rows")))
     }
 

@@ -34,21 +34,23 @@ pub struct PageInfo {
 }
 
 pub(super) fn chunk_bounds(file: &FileParts, group: usize, column: usize) -> Result<ColumnBounds> {
-    let meta = column_chunk::metadata(file.chunk(group, column)?)?;
+    let chunk = file.chunk(group, column)?;
+    let meta = column_chunk::metadata(&chunk)?;
     let leaf = file.leaf(column)?;
-    let order = bounds::order(&file.metadata, leaf, column);
+    let order = bounds::order(&file.footer, leaf, column);
     Ok(bounds::of_statistics(meta.statistics.as_ref(), leaf, order, file.group_rows(group)?))
 }
 
 pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec<PageInfo>> {
-    let meta = column_chunk::metadata(file.chunk(group, column)?)?;
+    let chunk = file.chunk(group, column)?;
+    let meta = column_chunk::metadata(&chunk)?;
     let leaf = file.leaf(column)?;
     let rows = file.group_rows(group)?;
-    let order = bounds::order(&file.metadata, leaf, column);
-    let mut chunk = ChunkPages::new(file.input.clone(), meta, file.overrun, true, None, &Selection::all(rows))?;
+    let order = bounds::order(&file.footer, leaf, column);
+    let mut chunk_pages = ChunkPages::new(file.input.clone(), meta, file.overrun, true, None, &Selection::all(rows))?;
     let mut pages = Vec::new();
     let mut data_rows = Vec::new();
-    while let Some(page) = chunk.next_page()? {
+    while let Some(page) = chunk_pages.next_page()? {
         let header = &page.header;
         let (encoding, statistics) = match header.type_ {
             PageType::DataPage => header.data_page_header.as_ref().map(|h| (h.encoding, h.statistics.as_ref())),

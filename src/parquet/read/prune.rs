@@ -58,8 +58,8 @@ fn of_group<'a>(
     let known = columns.iter().map(|column| {
         let chunk = file.chunk(group, column.leaf)?;
         let leaf = file.leaf(column.leaf)?;
-        let order = bounds::order(&file.metadata, leaf, column.leaf);
-        let bounds = match column_chunk::metadata(chunk) {
+        let order = bounds::order(&file.footer, leaf, column.leaf);
+        let bounds = match column_chunk::metadata(&chunk) {
             Ok(meta) => bounds::of_statistics(meta.statistics.as_ref(), leaf, order, rows),
             Err(_) => ColumnBounds::default(),
         };
@@ -130,7 +130,7 @@ fn indexed_of(file: &FileParts, group: usize, column: &Named) -> Result<Option<I
     let Some(spans) = spans(file, group, column.leaf)? else { return Ok(None) };
     let Some(index) = believed(file.column_index(group, column.leaf))?.flatten() else { return Ok(None) };
     let leaf = file.leaf(column.leaf)?;
-    let order = bounds::order(&file.metadata, leaf, column.leaf);
+    let order = bounds::order(&file.footer, leaf, column.leaf);
     let rows: Vec<usize> = spans.iter().map(|s| s.rows.len()).collect();
     Ok(PageBounds::new(&index, leaf, order, &rows).map(|bounds| Indexed { spans, bounds }))
 }
@@ -138,7 +138,8 @@ fn indexed_of(file: &FileParts, group: usize, column: &Named) -> Result<Option<I
 /// Where the pages of a chunk lie, if it has an offset index that can be believed.
 pub(super) fn spans(file: &FileParts, group: usize, leaf: usize) -> Result<Option<Arc<[PageSpan]>>> {
     let Some(index) = believed(file.offset_index(group, leaf))?.flatten() else { return Ok(None) };
-    let meta = column_chunk::metadata(file.chunk(group, leaf)?)?;
+    let chunk = file.chunk(group, leaf)?;
+    let meta = column_chunk::metadata(&chunk)?;
     Ok(column_chunk::spans(&index, meta, file.input.bytes(), file.group_rows(group)?))
 }
 

@@ -125,7 +125,7 @@ impl Scan {
             coalescer: BatchCoalescer::new(Arc::clone(&schema), reader.batch_rows)
                 .with_biggest_coalesce_batch_size(Some(reader.batch_rows / 2)),
         });
-        let group_count = file.metadata.row_groups.len();
+        let group_count = file.footer.groups.len();
         let groups: VecDeque<usize> = match options.row_groups {
             Some(groups) => groups.into(),
             None => (0..group_count).collect(),
@@ -344,8 +344,13 @@ impl Scan {
 
     /// Bytes of all column chunks of a group.
     fn group_bytes(&self, number: usize) -> u64 {
-        let chunks = self.file.metadata.row_groups.get(number).map_or(&[][..], |g| &g.columns);
-        let sizes = chunks.iter().filter_map(|c| u64::try_from(c.meta_data.as_ref()?.total_compressed_size).ok());
+        let Some(group) = self.file.footer.groups.get(number) else { return 0 };
+        if let Some(bytes) = group.total_compressed_size.and_then(|n| u64::try_from(n).ok()) {
+            return bytes;
+        }
+        // Writers of old do not tell the sum.
+        let chunks = (0..group.columns).filter_map(|column| self.file.footer.chunk(number, column).ok());
+        let sizes = chunks.filter_map(|c| u64::try_from(c.meta_data?.total_compressed_size).ok());
         sizes.fold(0, u64::saturating_add)
     }
 

@@ -1,0 +1,320 @@
+//! The footer, read once over: what every scan needs, and where the rest stands.
+//!
+//! Spec: parquet.thrift, `FileMetaData`.
+//!
+//! Most of a footer are its column chunks. Of each, only the place is kept; [`Footer::chunk`] decodes the one that is
+//! asked for. So one column of ten thousand costs a walk over the bytes, and not ten thousand structs.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::encryption::EncryptionAlgorithm;
+use super::metadata::{ColumnChunk, ColumnOrder, FileMetaData, KeyValue, SortingColumn};
+use super::schema::SchemaElement;
+use super::thrift::{self, Kind, Reader, missing};
+use crate::error::{Error, Result};
+
+/// A footer whose column chunks are decoded when they are asked for.
+#[derive(Debug)]
+pub struct Footer {
+    pub version: i32,
+    pub num_rows: i64,
+    pub groups: Vec<Group>,
+    pub key_value_metadata: Option<Vec<KeyValue>>,
+    pub created_by: Option<String>,
+    pub column_orders: Option<Vec<ColumnOrder>>,
+    pub encryption_algorithm: Option<EncryptionAlgorithm>,
+    pub footer_signing_key_metadata: Option<Vec<u8>>,
+    bytes: Bytes,
+    /// File position of the first of `bytes`.
+    base: u64,
+    /// Where in `bytes` each column chunk begins, row group after row group.
+    chunks: Vec<u32>,
+    whole: OnceLock<FileMetaData>,
+}
+
+/// A row group, its column chunks aside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    pub total_byte_size: i64,
+    pub num_rows: i64,
+    pub sorting_columns: Option<Vec<SortingColumn>>,
+    pub file_offset: Option<i64>,
+    pub total_compressed_size: Option<i64>,
+    pub ordinal: Option<i16>,
+    /// How many column chunks it has.
+    pub columns: usize,
+    /// The place of the first of them in `Footer::chunks`.
+    first: usize,
+}
+
+impl Footer {
+    /// Walks over the footer's bytes, which begin at `base` in the file (or in what was decrypted); also its schema.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where they are no `FileMetaData`; what stands inside of column chunks is not judged yet.
+    pub fn decode(bytes: Bytes, base: u64) -> Result<(Footer, Vec<SchemaElement>)> {
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(Error::limit(format!("a footer of {} bytes: a file's has 32 bits of length", bytes.len())));
+        }
+        let mut version = None;
+        let mut schema = None;
+        let mut num_rows = None;
+        let mut groups = None;
+        let mut key_value_metadata = None;
+        let mut created_by = None;
+        let mut column_orders = None;
+        let mut encryption_algorithm = None;
+        let mut footer_signing_key_metadata = None;
+        let mut chunks = Vec::new();
+        let mut r = Reader::new(&bytes, base);
+        r.fields(|r, id, kind| {
+            match (id, kind) {
+                (1, _) => version = r.value(kind)?.or(version),
+                (2, _) => schema = r.value(kind)?.or(schema.take()),
+                (3, _) => num_rows = r.value(kind)?.or(num_rows),
+                (4, Kind::List) => {
+                    chunks.clear();
+                    groups = Some(row_groups(r, &mut chunks)?);
+                }
+                (5, _) => key_value_metadata = r.value(kind)?.or(key_value_metadata.take()),
+                (6, _) => created_by = r.value(kind)?.or(created_by.take()),
+                (7, _) => column_orders = r.value(kind)?.or(column_orders.take()),
+                (8, _) => encryption_algorithm = r.value(kind)?.or(encryption_algorithm.take()),
+                (9, _) => footer_signing_key_metadata = r.value(kind)?.or(footer_signing_key_metadata.take()),
+                _ => r.skip(kind)?,
+            }
+            Ok(())
+        })?;
+        let none = |field| missing(&r, "FileMetaData", field);
+        let schema = schema.ok_or_else(|| none("schema"))?;
+        let footer = Footer {
+            version: version.ok_or_else(|| none("version"))?,
+            num_rows: num_rows.ok_or_else(|| none("num_rows"))?,
+            groups: groups.ok_or_else(|| none("row_groups"))?,
+            key_value_metadata,
+            created_by,
+            column_orders,
+            encryption_algorithm,
+            footer_signing_key_metadata,
+            base,
+            chunks,
+            whole: OnceLock::new(),
+            bytes,
+        };
+        Ok((footer, schema))
+    }
+
+    /// Decodes a column chunk; [`Error::Invalid`] for one that is not there.
+    pub fn chunk(&self, group: usize, column: usize) -> Result<ColumnChunk> {
+        let groups = self.groups.len();
+        let Some(found) = self.groups.get(group) else {
+            return Err(Error::invalid(format!("there is no row group {group}: the file has {groups}, from 0 on")));
+        };
+        let Some(&at) = self.chunks.get(found.first + column).filter(|_| column < found.columns) else {
+            let columns = found.columns;
+            return Err(Error::invalid(format!("there is no column {column}: the file has {columns}, from 0 on")));
+        };
+        let bytes = self.bytes.get(at as usize..).unwrap_or_default();
+        thrift::decode(bytes, self.base + u64::from(at)).map(|(chunk, _)| chunk)
+    }
+
+    /// All of it, decoded once.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where some column chunk is broken.
+    pub fn whole(&self) -> Result<&FileMetaData> {
+        match self.whole.get() {
+            Some(whole) => Ok(whole),
+            None => {
+                let whole = super::footer::decode(&self.bytes, self.base)?;
+                Ok(self.whole.get_or_init(|| whole))
+            }
+        }
+    }
+
+    /// Bytes that the footer takes in the file.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+fn row_groups(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Vec<Group>> {
+    let (kind, count) = r.list()?;
+    structs(r, kind, count)?;
+    // The count is bounded by the bytes, not by what the groups take in memory.
+    let mut groups = Vec::with_capacity(count.min(4096));
+    for _ in 0..count {
+        groups.push(row_group(r, chunks)?);
+    }
+    Ok(groups)
+}
+
+fn row_group(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Group> {
+    let first = chunks.len();
+    let mut columns = None;
+    let (mut total_byte_size, mut num_rows, mut total_compressed_size) = (None, None, None);
+    let (mut sorting_columns, mut file_offset, mut ordinal) = (None, None, None);
+    r.fields(|r, id, kind| {
+        match (id, kind) {
+            (1, Kind::List) => {
+                let (kind, count) = r.list()?;
+                structs(r, kind, count)?;
+                chunks.truncate(first);
+                for _ in 0..count {
+                    chunks.push(u32::try_from(r.cursor.position()).unwrap_or(u32::MAX));
+                    r.skip(Kind::Struct)?;
+                }
+                columns = Some(count);
+            }
+            (2, _) => total_byte_size = r.value(kind)?.or(total_byte_size),
+            (3, _) => num_rows = r.value(kind)?.or(num_rows),
+            (4, _) => sorting_columns = r.value(kind)?.or(sorting_columns.take()),
+            (5, _) => file_offset = r.value(kind)?.or(file_offset),
+            (6, _) => total_compressed_size = r.value(kind)?.or(total_compressed_size),
+            (7, _) => ordinal = r.value(kind)?.or(ordinal),
+            _ => r.skip(kind)?,
+        }
+        Ok(())
+    })?;
+    let none = |field| missing(r, "RowGroup", field);
+    Ok(Group {
+        total_byte_size: total_byte_size.ok_or_else(|| none("total_byte_size"))?,
+        num_rows: num_rows.ok_or_else(|| none("num_rows"))?,
+        sorting_columns,
+        file_offset,
+        total_compressed_size,
+        ordinal,
+        columns: columns.ok_or_else(|| none("columns"))?,
+        first,
+    })
+}
+
+fn structs(r: &Reader<'_>, kind: Kind, count: usize) -> Result<()> {
+    if count > 0 && kind != Kind::Struct {
+        return Err(r.cursor.corrupt(format!("list of {kind:?} where structs belong")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parquet::format::metadata::{Codec, ColumnMetaData, RowGroup, Statistics};
+    use crate::parquet::format::schema::Type;
+
+    fn chunk(number: i64) -> ColumnChunk {
+        let statistics = Statistics {
+            max: None,
+            min: None,
+            null_count: Some(number),
+            distinct_count: None,
+            max_value: Some(vec![0xff; 40]),
+            min_value: Some(vec![]),
+            is_max_value_exact: Some(false),
+            is_min_value_exact: Some(true),
+            nan_count: None,
+        };
+        ColumnChunk {
+            file_path: None,
+            file_offset: Some(0),
+            meta_data: Some(ColumnMetaData {
+                type_: Type::Int64,
+                encodings: vec![],
+                path_in_schema: vec![format!("column {number}")],
+                codec: Codec::Zstd,
+                num_values: number,
+                total_uncompressed_size: 1 << 40,
+                total_compressed_size: 100,
+                key_value_metadata: None,
+                data_page_offset: number * 100,
+                index_page_offset: None,
+                dictionary_page_offset: None,
+                statistics: Some(statistics),
+                encoding_stats: None,
+                bloom_filter_offset: None,
+                bloom_filter_length: None,
+                size_statistics: None,
+                geospatial_statistics: None,
+            }),
+            offset_index_offset: Some(1 << 33),
+            offset_index_length: Some(9),
+            column_index_offset: None,
+            column_index_length: None,
+            crypto_metadata: None,
+            encrypted_column_metadata: None,
+        }
+    }
+
+    fn metadata() -> FileMetaData {
+        let group = |g: i64| RowGroup {
+            columns: (0..20).map(|c| chunk(g * 20 + c)).collect(),
+            total_byte_size: 5,
+            num_rows: g,
+            sorting_columns: Some(vec![SortingColumn { column_idx: 1, descending: true, nulls_first: false }]),
+            file_offset: None,
+            total_compressed_size: Some(7),
+            ordinal: Some(g as i16),
+        };
+        FileMetaData {
+            version: 2,
+            schema: vec![],
+            num_rows: 3,
+            row_groups: (0..3).map(group).collect(),
+            key_value_metadata: Some(vec![KeyValue { key: "k".into(), value: None }]),
+            created_by: Some("someone".into()),
+            column_orders: None,
+            encryption_algorithm: None,
+            footer_signing_key_metadata: Some(vec![1, 2]),
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_found_without_the_others() {
+        let metadata = metadata();
+        let (footer, schema) = Footer::decode(thrift::encode(&metadata).into(), 1000).expect("decodes");
+        assert_eq!(schema, metadata.schema);
+        assert_eq!((footer.version, footer.num_rows, footer.created_by.as_deref()), (2, 3, Some("someone")));
+        assert_eq!(footer.key_value_metadata, metadata.key_value_metadata);
+        assert_eq!(footer.footer_signing_key_metadata, Some(vec![1, 2]));
+        for (g, group) in metadata.row_groups.iter().enumerate() {
+            let lean = &footer.groups[g];
+            assert_eq!((lean.columns, lean.num_rows, lean.ordinal), (20, group.num_rows, group.ordinal));
+            assert_eq!((lean.total_byte_size, lean.total_compressed_size), (5, Some(7)));
+            assert_eq!(lean.sorting_columns, group.sorting_columns);
+            for (c, chunk) in group.columns.iter().enumerate() {
+                assert_eq!(footer.chunk(g, c).expect("decodes"), *chunk);
+            }
+        }
+        assert_eq!(footer.whole().expect("decodes"), &metadata);
+        assert_eq!(footer.chunk(1, 20).expect_err("not there").kind(), "invalid");
+        assert_eq!(footer.chunk(3, 0).expect_err("not there").kind(), "invalid");
+    }
+
+    #[test]
+    fn a_broken_chunk_harms_no_other() {
+        let metadata = metadata();
+        let mut bytes = thrift::encode(&metadata);
+        // The path of column 21 becomes a list of numbers: the walk goes on, the chunk is refused.
+        let name = bytes.windows(9).position(|w| w == b"column 21").expect("its name");
+        assert_eq!(bytes[name - 2..name], [0x18, 9]);
+        bytes[name - 2] = 0x95;
+        bytes[name - 1] = 0x01;
+        bytes[name..name + 8].fill(0x01);
+        let (footer, _) = Footer::decode(bytes.into(), 1000).expect("decodes");
+        assert_eq!(footer.chunk(1, 0).expect("decodes"), chunk(20));
+        assert_eq!(footer.chunk(1, 2).expect("decodes"), chunk(22));
+        let e = footer.chunk(1, 1).expect_err("no path");
+        assert_eq!(e.place().byte, Some(1000 + name as u64 - 1));
+        assert!(footer.whole().is_err());
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let bytes = Bytes::from(thrift::encode(&metadata()));
+        for n in 0..bytes.len() {
+            assert!(Footer::decode(bytes.slice(..n), 0).is_err(), "{n} of {} bytes", bytes.len());
+        }
+    }
+}
