@@ -5,9 +5,10 @@ import tempfile
 import traceback
 
 import files
+import matrix
 import tables
 
-PARTS = {"files": files.run, "tables": tables.run, "year": tables.run_year}
+PARTS = {"files": files.run, "matrix": matrix.run, "tables": tables.run, "year": tables.run_year}
 
 
 class Judge:
@@ -26,6 +27,14 @@ class Judge:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = str(error) or type(error).__name__
             print(f"FAILED {name}: {text[:1000]} ({os.path.basename(where.filename)}:{where.lineno})", flush=True)
+
+    def count(self, name, fault):
+        """A check that was made elsewhere: what is wrong, or None."""
+        if fault is None:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAILED {name}: {fault[:2000]}", flush=True)
 
     def path(self, name):
         return os.path.join(self.folder, name)

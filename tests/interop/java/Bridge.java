@@ -1,0 +1,211 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.util.HexFormat;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.parquet.column.ParquetProperties.WriterVersion;
+import org.apache.parquet.example.data.Group;
+import org.apache.parquet.example.data.simple.NanoTime;
+import org.apache.parquet.example.data.simple.SimpleGroup;
+import org.apache.parquet.hadoop.ParquetReader;
+import org.apache.parquet.hadoop.ParquetWriter;
+import org.apache.parquet.hadoop.api.ReadSupport;
+import org.apache.parquet.hadoop.example.ExampleParquetWriter;
+import org.apache.parquet.hadoop.example.GroupReadSupport;
+import org.apache.parquet.hadoop.metadata.CompressionCodecName;
+import org.apache.parquet.io.InputFile;
+import org.apache.parquet.io.LocalInputFile;
+import org.apache.parquet.io.LocalOutputFile;
+import org.apache.parquet.io.api.Binary;
+import org.apache.parquet.schema.GroupType;
+import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.MessageTypeParser;
+import org.apache.parquet.schema.PrimitiveType;
+import org.apache.parquet.schema.Type;
+import shaded.parquet.com.fasterxml.jackson.databind.JsonNode;
+import shaded.parquet.com.fasterxml.jackson.databind.ObjectMapper;
+import shaded.parquet.com.fasterxml.jackson.databind.node.ArrayNode;
+import shaded.parquet.com.fasterxml.jackson.databind.node.ObjectNode;
+
+/**
+ * Lets parquet-java read and write for tests/interop: one request a line, one answer a line, both JSON.
+ *
+ * <p>{"read": PATH, "columns": [NAME…]} → {"rows": [GROUP…]};
+ * {"write": PATH, "schema": MESSAGE TYPE, "rows": [GROUP…], …options} → {}; either → {"error": TEXT}.
+ *
+ * <p>A GROUP has a member for each field that is there: of a repeated one the array of its values. Values are as Parquet
+ * stores them: integers as numbers, FLOAT and DOUBLE as the number that their bits are, bytes (and INT96's twelve) as hex.
+ */
+public final class Bridge {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final HexFormat HEX = HexFormat.of();
+
+  public static void main(String[] arguments) throws Exception {
+    // Whatever a library prints must not stand among the answers.
+    PrintStream answers = new PrintStream(System.out, false, StandardCharsets.UTF_8);
+    System.setOut(System.err);
+    BufferedReader requests = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    for (String line = requests.readLine(); line != null; line = requests.readLine()) {
+      ObjectNode answer;
+      try {
+        JsonNode request = JSON.readTree(line);
+        answer = request.has("read") ? read(request) : write(request);
+      } catch (Throwable problem) {
+        answer = JSON.createObjectNode().put("error", text(problem));
+      }
+      answers.println(JSON.writeValueAsString(answer));
+      answers.flush();
+    }
+  }
+
+  private static String text(Throwable problem) {
+    StringBuilder all = new StringBuilder();
+    for (Throwable one = problem; one != null; one = one.getCause()) {
+      all.append(all.length() == 0 ? "" : ": ").append(one.getClass().getSimpleName()).append(' ').append(one.getMessage());
+    }
+    return all.toString();
+  }
+
+  // ---- reading ------------------------------------------------------------------------------------------------------
+
+  private static final class Reader extends ParquetReader.Builder<Group> {
+    Reader(InputFile file) {
+      super(file);
+    }
+
+    @Override
+    protected ReadSupport<Group> getReadSupport() {
+      return new GroupReadSupport();
+    }
+  }
+
+  private static ObjectNode read(JsonNode request) throws Exception {
+    InputFile file = new LocalInputFile(Paths.get(request.get("read").asText()));
+    Configuration configuration = new Configuration(false);
+    if (request.has("columns")) {
+      configuration.set(ReadSupport.PARQUET_READ_SCHEMA, projection(file, request.get("columns")).toString());
+    }
+    ObjectNode answer = JSON.createObjectNode();
+    ArrayNode rows = answer.putArray("rows");
+    try (ParquetReader<Group> reader =
+        new Reader(file).withConf(configuration).usePageChecksumVerification(true).build()) {
+      for (Group row = reader.read(); row != null; row = reader.read()) {
+        rows.add(group(row));
+      }
+    }
+    return answer;
+  }
+
+  private static MessageType projection(InputFile file, JsonNode columns) throws Exception {
+    try (var open = org.apache.parquet.hadoop.ParquetFileReader.open(file)) {
+      MessageType all = open.getFooter().getFileMetaData().getSchema();
+      Type[] wanted = new Type[columns.size()];
+      for (int i = 0; i < wanted.length; i++) {
+        wanted[i] = all.getType(columns.get(i).asText());
+      }
+      return new MessageType(all.getName(), wanted);
+    }
+  }
+
+  private static ObjectNode group(Group group) {
+    ObjectNode members = JSON.createObjectNode();
+    GroupType type = group.getType();
+    for (int field = 0; field < type.getFieldCount(); field++) {
+      int count = group.getFieldRepetitionCount(field);
+      if (type.getType(field).isRepetition(Type.Repetition.REPEATED)) {
+        ArrayNode values = members.putArray(type.getFieldName(field));
+        for (int i = 0; i < count; i++) {
+          values.add(value(group, field, i));
+        }
+      } else if (count > 0) {
+        members.set(type.getFieldName(field), value(group, field, 0));
+      }
+    }
+    return members;
+  }
+
+  private static JsonNode value(Group group, int field, int i) {
+    Type type = group.getType().getType(field);
+    if (!type.isPrimitive()) {
+      return group(group.getGroup(field, i));
+    }
+    var nodes = JSON.getNodeFactory();
+    return switch (type.asPrimitiveType().getPrimitiveTypeName()) {
+      case BOOLEAN -> nodes.booleanNode(group.getBoolean(field, i));
+      case INT32 -> nodes.numberNode(group.getInteger(field, i));
+      case INT64 -> nodes.numberNode(group.getLong(field, i));
+      case FLOAT -> nodes.numberNode(Float.floatToRawIntBits(group.getFloat(field, i)));
+      case DOUBLE -> nodes.numberNode(Double.doubleToRawLongBits(group.getDouble(field, i)));
+      case INT96 -> nodes.textNode(HEX.formatHex(group.getInt96(field, i).getBytes()));
+      case BINARY, FIXED_LEN_BYTE_ARRAY -> nodes.textNode(HEX.formatHex(group.getBinary(field, i).getBytes()));
+    };
+  }
+
+  // ---- writing ------------------------------------------------------------------------------------------------------
+
+  private static ObjectNode write(JsonNode request) throws Exception {
+    MessageType schema = MessageTypeParser.parseMessageType(request.get("schema").asText());
+    var path = Paths.get(request.get("write").asText());
+    Files.deleteIfExists(path);
+    var writer = ExampleParquetWriter.builder(new LocalOutputFile(path))
+        .withType(schema)
+        .withConf(new Configuration(false))
+        .withWriterVersion(request.path("version").asInt(1) == 2 ? WriterVersion.PARQUET_2_0 : WriterVersion.PARQUET_1_0)
+        .withCompressionCodec(CompressionCodecName.valueOf(request.path("codec").asText("UNCOMPRESSED")))
+        .withDictionaryEncoding(request.path("dictionary").asBoolean(true))
+        .withByteStreamSplitEncoding(request.path("split").asBoolean(false))
+        .withPageRowCountLimit(request.path("page_rows").asInt(20_000))
+        .withRowGroupRowCountLimit(request.path("row_group_rows").asInt(1 << 20))
+        .withPageWriteChecksumEnabled(true);
+    for (JsonNode column : request.path("bloom")) {
+      writer.withBloomFilterEnabled(column.asText(), true);
+    }
+    try (ParquetWriter<Group> out = writer.build()) {
+      for (JsonNode row : request.get("rows")) {
+        Group group = new SimpleGroup(schema);
+        fill(group, row);
+        out.write(group);
+      }
+    }
+    return JSON.createObjectNode();
+  }
+
+  private static void fill(Group group, JsonNode members) {
+    for (Type field : group.getType().getFields()) {
+      JsonNode member = members.get(field.getName());
+      if (member == null || member.isNull()) {
+        continue;
+      }
+      if (field.isRepetition(Type.Repetition.REPEATED)) {
+        member.forEach(one -> add(group, field, one));
+      } else {
+        add(group, field, member);
+      }
+    }
+  }
+
+  private static void add(Group group, Type field, JsonNode value) {
+    String name = field.getName();
+    if (!field.isPrimitive()) {
+      fill(group.addGroup(name), value);
+      return;
+    }
+    PrimitiveType type = field.asPrimitiveType();
+    switch (type.getPrimitiveTypeName()) {
+      case BOOLEAN -> group.add(name, value.asBoolean());
+      case INT32 -> group.add(name, value.asInt());
+      case INT64 -> group.add(name, value.asLong());
+      case FLOAT -> group.add(name, Float.intBitsToFloat(value.asInt()));
+      case DOUBLE -> group.add(name, Double.longBitsToDouble(value.asLong()));
+      case INT96 -> group.add(name, NanoTime.fromBinary(bytes(value)));
+      case BINARY, FIXED_LEN_BYTE_ARRAY -> group.add(name, bytes(value));
+    }
+  }
+
+  private static Binary bytes(JsonNode hex) {
+    return Binary.fromConstantByteArray(HEX.parseHex(hex.asText()));
+  }
+}

@@ -1,0 +1,133 @@
+"""What hypostyle writes, read back by every engine: types × nullability × nestings × encodings × codecs × page versions.
+
+A file holds a column of each type without nulls and one with them, of one nesting, encoding, codec and page version. What an engine does not
+read, or reads otherwise, stands in readers.toml; any other difference fails, and so does an entry that no longer holds.
+"""
+import itertools
+import multiprocessing
+import os
+import tomllib
+
+import pyarrow as pa
+
+from columns import LEAF, NESTINGS, first_difference, leaves, raw, table
+from program import hypostyle
+
+CODECS = ["none", "snappy", "gzip", "brotli", "zstd", "lz4"]
+ENCODINGS = ["dictionary", "plain"]
+PAGES = ["v1"]
+SMALL = ["--page-rows", "6", "--row-group-rows", "15"]
+KEYS = {"readers", "nestings", "types", "nulls", "encodings", "codecs", "pages", "says", "reads"}
+
+
+def run(judge):
+    told = exceptions()
+    for nesting, encoding in itertools.product(NESTINGS, ENCODINGS):
+        rows = table(nesting, types(encoding))
+        with pa.ipc.new_file(judge.path(f"{nesting}.{encoding}.arrow"), rows.schema) as out:
+            out.write_table(rows)
+    cases = [(judge.folder, *case) for case in itertools.product(NESTINGS, ENCODINGS, CODECS, PAGES)]
+    met = set()
+    # Not forked: the engines have threads.
+    with multiprocessing.get_context("spawn").Pool(initializer=be_quiet) as pool:
+        for outcomes, exceptions_met in pool.imap_unordered(one_file, cases):
+            met |= exceptions_met
+            for name, fault in outcomes:
+                judge.count(name, fault)
+    for at, entry in enumerate(told):
+        judge.count(f"readers.toml, entry {at + 1}", None if at in met else f"no column is like that: {entry}")
+
+
+def be_quiet():
+    """A panic of Polars, which is expected of some columns, says so there besides."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def types(encoding):
+    return list(leaves())
+
+
+def exceptions():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "readers.toml"), "rb") as source:
+        entries = tomllib.load(source)["otherwise"]
+    for entry in entries:
+        assert set(entry) <= KEYS and "readers" in entry and ("says" in entry) != ("reads" in entry), f"readers.toml: {entry}"
+    return entries
+
+
+def one_file(case):
+    """What came of each engine, as (name, fault or None), and which exceptions held for a column."""
+    folder, nesting, encoding, codec, pages = case
+    import engines  # Here, in the process that uses them.
+
+    name = f"{nesting}, {encoding}, {codec}, {pages}"
+    source = os.path.join(folder, f"{nesting}.{encoding}.arrow")
+    path = os.path.join(folder, f"{nesting}-{encoding}-{codec}-{pages}.parquet")
+    options = ["--compression", codec, *SMALL]
+    if encoding != "dictionary":
+        options.append("--no-dictionary")
+    try:
+        hypostyle("convert", source, path, *options)
+    except Exception as error:
+        return [(f"{name}: convert", str(error))], set()
+    rows = pa.ipc.open_file(source).read_all()
+    wanted = {field.name: raw(rows.column(field.name), field.type) for field in rows.schema}
+    outcomes, met = [], set()
+    for reader, read in engines.READERS.items():
+        fault, held = judge_reader(engines, reader, read, path, rows.schema, wanted, (nesting, encoding, codec, pages))
+        outcomes.append((f"{name}: {reader}", fault))
+        met |= held
+    os.remove(path)
+    return outcomes, met
+
+
+def judge_reader(engines, reader, read, path, schema, wanted, place):
+    faults, met, together = [], set(), []
+    expected = dict(wanted)
+    for field in schema:
+        entries = [(at, entry) for at, entry in enumerate(exceptions.read) if holds(entry, reader, field.name, *place)]
+        met |= {at for at, _ in entries}
+        says = [entry["says"] for _, entry in entries if "says" in entry]
+        if says:
+            fault = outcome(read, path, field, wanted[field.name])
+            if fault is None or not all(text in fault for text in says):
+                faults.append(f"{field.name}: {fault or 'is read'}, where readers.toml has {says}")
+            continue
+        reads = [entry["reads"] for _, entry in entries]
+        if "unsteadily" in reads:
+            continue
+        if "other values" in reads:
+            if outcome(read, path, field, wanted[field.name]) is None:
+                faults.append(f"{field.name}: is read, where readers.toml has other values")
+            continue
+        for name in reads:
+            expected[field.name] = engines.READS[name](expected[field.name], field.type)
+        together.append(field)
+    try:
+        found = read(path, pa.schema(together))
+        differ = [field for field in together if first_difference(found[field.name], expected[field.name])]
+    except engines.FAILURES:
+        differ = together
+    for field in differ:
+        fault = outcome(read, path, field, expected[field.name])
+        faults.append(f"{field.name}: {fault or 'is read alone and not with the others'}")
+    return "\n    ".join(faults) or None, met
+
+
+def outcome(read, path, field, expected):
+    """What is wrong with one column, if anything is."""
+    from engines import FAILURES
+
+    try:
+        return first_difference(read(path, pa.schema([field]))[field.name], expected)
+    except FAILURES as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def holds(entry, reader, column, nesting, encoding, codec, pages):
+    kind, nulls = (column[:-5], "some") if column.endswith("_null") else (column, "none")
+    facts = {"readers": reader, "nestings": nesting, "types": kind, "nulls": nulls, "encodings": encoding, "codecs": codec, "pages": pages}
+    return all(value in entry[key] for key, value in facts.items() if key in entry)
+
+
+exceptions.read = exceptions()
