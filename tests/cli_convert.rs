@@ -180,6 +180,66 @@ fn parquet_is_written_as_asked() {
 }
 
 #[test]
+fn encodings_are_written_as_asked() {
+    let folder = Folder::new();
+    let rows = (0..300).map(|n| format!("{{\"n\":{n},\"x\":{}.5,\"s\":\"text {n}\",\"b\":{}}}\n", n * n, n % 7 < 3));
+    folder.put("in.ndjson", rows.collect::<String>());
+    let text = folder.ok(&["scan", "in.ndjson"]);
+    let of = |options: &[&str]| -> Vec<serde_json::Value> {
+        folder.ok(&[["convert", "in.ndjson", "out.parquet"].as_slice(), options].concat());
+        assert_eq!(folder.ok(&["scan", "out.parquet"]), text, "{options:?}");
+        let json = folder.ok(&["inspect", "out.parquet", "--json", "--pages"]);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        json["row_groups"][0]["columns"].as_array().unwrap().clone()
+    };
+    let data_page = |column: &serde_json::Value| column["pages"].as_array().unwrap().last().unwrap().clone();
+    for (version, kind) in [("1", "DATA_PAGE"), ("2", "DATA_PAGE_V2")] {
+        let asked = [
+            ("n", "delta-binary-packed", "DELTA_BINARY_PACKED"),
+            ("x", "byte-stream-split", "BYTE_STREAM_SPLIT"),
+            ("s", "DELTA_BYTE_ARRAY", "DELTA_BYTE_ARRAY"),
+            ("b", "rle", "RLE"),
+        ];
+        let flags: Vec<String> =
+            asked.iter().map(|(name, encoding, _)| format!("--encoding={name}={encoding}")).collect();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--page-version", version]).collect();
+        for (column, (name, _, encoding)) in of(&flags).iter().zip(asked) {
+            assert_eq!(
+                (&data_page(column)["encoding"], &data_page(column)["kind"]),
+                (&encoding.into(), &kind.into()),
+                "{name}"
+            );
+        }
+    }
+    let columns = of(&["--compatibility", "preview", "--encoding", "x=alp", "--encoding", "s=dictionary"]);
+    assert_eq!(data_page(&columns[1])["encoding"], "ALP");
+    assert_eq!(data_page(&columns[2])["encoding"], "RLE_DICTIONARY");
+    assert!(columns.iter().all(|c| data_page(c)["kind"] == "DATA_PAGE_V2"));
+    let columns = of(&["--column-compression", "s=snappy", "--no-statistics"]);
+    let codecs: Vec<_> = columns.iter().map(|c| c["codec"].as_str().unwrap()).collect();
+    assert_eq!(codecs, ["ZSTD", "ZSTD", "SNAPPY", "ZSTD"]);
+    for (flag, says) in [
+        (
+            ["--encoding", "s=byte-stream-split"],
+            "column s: BYTE_STREAM_SPLIT is not for its values: PLAIN, RLE_DICTIONARY, ",
+        ),
+        (["--encoding", "nobody=plain"], "there is none, only n, x, s, b"),
+    ] {
+        let e = folder.fails(&[["convert", "in.ndjson", "out.parquet"].as_slice(), &flag].concat());
+        assert!(e.contains(says), "{e}");
+    }
+    for (flag, says) in [
+        (["--page-version", "3"], "page version \"3\" is not one of 1, 2"),
+        (["--encoding", "s=zip"], "encoding \"zip\" is not one of PLAIN"),
+        (["--encoding", "s"], "\"s\" is not COLUMN=VALUE"),
+        (["--compatibility", "all"], "compatibility \"all\" is not one of universal, modern, preview"),
+    ] {
+        let ran = folder.run(&[["convert", "in.ndjson", "out.parquet"].as_slice(), &flag].concat());
+        assert!(ran.code == Some(2) && ran.stderr.contains(says), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_schema_says_what_text_means() {
     let folder = Folder::new();
     let schema = r#"{"fields":[{"name":"at","type":"timestamp","unit":"ms"},{"name":"fare","type":"decimal(7,2)"}]}"#;

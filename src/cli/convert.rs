@@ -1,6 +1,7 @@
 //! `hypostyle convert`: rows from one format to another.
 
 use std::io::{self, Write};
+use std::str::FromStr;
 
 use clap::Args;
 
@@ -10,7 +11,8 @@ use super::selection::Selection;
 use super::{Ending, interrupt};
 use crate::error::{Error, Result};
 use crate::parquet::compress::Compression;
-use crate::parquet::write::WriterOptions;
+use crate::parquet::format::Encoding;
+use crate::parquet::write::{ColumnOptions, Compatibility, PageVersion, WriterOptions};
 
 /// Write the rows of a table or file in another format
 ///
@@ -49,15 +51,48 @@ struct Parquet {
     /// Rows of a page, at most
     #[arg(long, value_name = "ROWS")]
     page_rows: Option<usize>,
-    /// Write values plain, without dictionaries
+    /// Who shall read the file: universal (every reader of the last ten years), modern (those since about 2022: data pages
+    /// v2 and more encodings) or preview (ALP besides, which few can read yet)
+    #[arg(long, value_name = "LEVEL", default_value = "universal")]
+    compatibility: Compatibility,
+    /// The layout of data pages, 1 or 2 [default: 1 for universal, else 2]
+    #[arg(long, value_name = "VERSION")]
+    page_version: Option<PageVersion>,
+    /// Write values without dictionaries
     #[arg(long)]
     no_dictionary: bool,
+    /// The encoding of a column's values, by its path: plain, dictionary, delta-binary-packed, delta-length-byte-array,
+    /// delta-byte-array, byte-stream-split, rle or alp; for several columns, several times
+    #[arg(long, value_name = "COLUMN=ENCODING", value_parser = parse_column::<Encoding>)]
+    encoding: Vec<(String, Encoding)>,
+    /// The compression of a column, by its path; for several columns, several times
+    #[arg(long, value_name = "COLUMN=CODEC", value_parser = parse_column::<Compression>)]
+    column_compression: Vec<(String, Compression)>,
+    /// Write no statistics and page index
+    #[arg(long)]
+    no_statistics: bool,
+}
+
+/// `COLUMN=VALUE`; a column's name may hold `=`, too.
+fn parse_column<T: FromStr<Err = Error>>(text: &str) -> Result<(String, T)> {
+    match text.rsplit_once('=') {
+        Some((column, value)) => Ok((column.into(), value.parse()?)),
+        None => Err(Error::invalid(format!("{text:?} is not COLUMN=VALUE"))),
+    }
 }
 
 impl Parquet {
     fn options(&self) -> WriterOptions {
         let mut options = WriterOptions { compression: self.compression, ..WriterOptions::default() };
+        options.compatibility = self.compatibility;
+        options.page_version = self.page_version;
         options.dictionary = !self.no_dictionary;
+        options.statistics = !self.no_statistics;
+        let mut column = |path: &String, set: &dyn Fn(&mut ColumnOptions)| {
+            set(options.columns.entry(path.clone()).or_default());
+        };
+        self.encoding.iter().for_each(|(path, encoding)| column(path, &|c| c.encoding = Some(*encoding)));
+        self.column_compression.iter().for_each(|(path, codec)| column(path, &|c| c.compression = Some(*codec)));
         let set = |field: &mut usize, value: Option<usize>| *field = value.unwrap_or(*field);
         set(&mut options.row_group_rows, self.row_group_rows);
         set(&mut options.row_group_bytes, self.row_group_bytes);

@@ -8,4 +8,4 @@ pub mod read;
 pub mod write;
 
 pub use read::{FileReader, ReaderOptions, Scan, ScanOptions};
-pub use write::{ColumnOptions, FileWriter, WriterOptions, WrittenFile};
+pub use write::{ColumnOptions, Compatibility, FileWriter, PageVersion, WriterOptions, WrittenFile};

@@ -2,9 +2,13 @@
 //!
 //! Spec: parquet.thrift, `FileMetaData` and what it holds.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::encryption::{ColumnCryptoMetaData, EncryptionAlgorithm};
 use super::schema::{Empty, SchemaElement, Type};
 use super::thrift::{choice, open_enum, record};
+use crate::error::{Error, Result};
 
 open_enum! {
     /// How values or levels are laid out in a page. Spec: Encodings.md.
@@ -20,6 +24,46 @@ open_enum! {
         ByteStreamSplit = 9,
         /// Preview in the format.
         Alp = 10,
+    }
+}
+
+/// Each encoding's name in parquet.thrift.
+const ENCODING_NAMES: [(Encoding, &str); 10] = [
+    (Encoding::Plain, "PLAIN"),
+    (Encoding::PlainDictionary, "PLAIN_DICTIONARY"),
+    (Encoding::Rle, "RLE"),
+    (Encoding::BitPacked, "BIT_PACKED"),
+    (Encoding::DeltaBinaryPacked, "DELTA_BINARY_PACKED"),
+    (Encoding::DeltaLengthByteArray, "DELTA_LENGTH_BYTE_ARRAY"),
+    (Encoding::DeltaByteArray, "DELTA_BYTE_ARRAY"),
+    (Encoding::RleDictionary, "RLE_DICTIONARY"),
+    (Encoding::ByteStreamSplit, "BYTE_STREAM_SPLIT"),
+    (Encoding::Alp, "ALP"),
+];
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match ENCODING_NAMES.iter().find(|(encoding, _)| encoding == self) {
+            Some((_, name)) => f.write_str(name),
+            None => write!(f, "encoding {}", i32::from(*self)),
+        }
+    }
+}
+
+/// By the name in parquet.thrift, in either case, with `-` for `_` as well; `dictionary` is RLE_DICTIONARY.
+impl FromStr for Encoding {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Encoding> {
+        let name = text.to_ascii_uppercase().replace('-', "_");
+        match ENCODING_NAMES.iter().find(|(_, known)| *known == name) {
+            _ if name == "DICTIONARY" => Ok(Encoding::RleDictionary),
+            Some((encoding, _)) => Ok(*encoding),
+            None => {
+                let names: Vec<_> = ENCODING_NAMES.iter().map(|(_, name)| *name).collect();
+                Err(Error::invalid(format!("encoding {text:?} is not one of {}", names.join(", "))))
+            }
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Encodings without a decoder of their own in the targets: a page of them is turned into PLAIN when opened.
 //!
-//! Spec: Encodings.md, "Delta Encoding", "Delta-length byte array", "Delta Strings", "Byte Stream Split".
+//! Spec: Encodings.md, "Delta Encoding", "Delta-length byte array", "Delta Strings", "Byte Stream Split"; AlpEncoding.md.
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::delta_binary_packed::{self, Delta};
 use crate::parquet::encoding::plain::{self, Fixed};
-use crate::parquet::encoding::{byte_stream_split, delta_byte_array, delta_length_byte_array};
+use crate::parquet::encoding::{alp, byte_stream_split, delta_byte_array, delta_length_byte_array};
 use crate::parquet::format::{Encoding, Type};
 
 /// Values whose strings are written before the memory is asked for again.
@@ -76,11 +76,14 @@ pub(super) fn to_plain(
             }
             Ok(())
         }
+        (Encoding::Alp, Type::Float) => decimals::<f32>(bytes, values_max, take_memory, out),
+        (Encoding::Alp, Type::Double) => decimals::<f64>(bytes, values_max, take_memory, out),
         (
             Encoding::DeltaBinaryPacked
             | Encoding::DeltaLengthByteArray
             | Encoding::DeltaByteArray
-            | Encoding::ByteStreamSplit,
+            | Encoding::ByteStreamSplit
+            | Encoding::Alp,
             physical,
         ) => Err(Error::corrupt(format!("values of {physical:?} in the encoding {encoding:?}"))),
         _ => Err(Error::unsupported(format!("values in the encoding {encoding:?} cannot be read yet"))),
@@ -101,6 +104,24 @@ fn integers<T: Delta + Fixed>(
     take_memory(count.saturating_mul(size_of::<T>() * 2))?;
     let mut values = Vec::with_capacity(count);
     decoder.read(count, &mut values)?;
+    T::encode(&values, out);
+    Ok(())
+}
+
+fn decimals<T: alp::Float>(
+    bytes: &[u8],
+    values_max: usize,
+    mut take_memory: impl FnMut(usize) -> Result<()>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let decoder = alp::Decoder::new(bytes)?;
+    let count = decoder.len();
+    if count > values_max {
+        return Err(Error::corrupt(format!("{count} ALP values in a page of {values_max}")));
+    }
+    take_memory(count.saturating_mul(size_of::<T>() * 2))?;
+    let mut values = Vec::with_capacity(count);
+    decoder.read::<T>(0, count, &mut values)?;
     T::encode(&values, out);
     Ok(())
 }
@@ -143,6 +164,16 @@ mod tests {
         byte_stream_split::encode(&want, 8, &mut split);
         to_plain(Encoding::ByteStreamSplit, &page, &split, 500, |_| Ok(()), &mut got).expect("split");
         assert_eq!(got, want);
+
+        let prices: Vec<f64> = numbers.iter().map(|&n| n as f64 / 100.0).collect();
+        let (mut encoded, mut want) = (Vec::new(), Vec::new());
+        alp::encode(&prices, &mut encoded).expect("few");
+        f64::encode(&prices, &mut want);
+        let page = leaf(Type::Double, 0);
+        to_plain(Encoding::Alp, &page, &encoded, 500, |_| Ok(()), &mut got).expect("decimals");
+        assert_eq!(got, want);
+        assert!(to_plain(Encoding::Alp, &page, &encoded, 499, |_| Ok(()), &mut got).is_err());
+        assert!(to_plain(Encoding::Alp, &leaf(Type::Int64, 0), &encoded, 500, |_| Ok(()), &mut got).is_err());
 
         let strings: [&[u8]; 3] = [b"axis", b"axle", b""];
         let mut want = Vec::new();

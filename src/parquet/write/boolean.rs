@@ -1,21 +1,25 @@
-//! The open page of a column of booleans: PLAIN, which is Arrow's own layout.
+//! The open page of a column of booleans: PLAIN, which is Arrow's own layout, or runs.
 
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 
-use super::column_chunk::{Finished, Kernel};
+use super::choose::{Choice, SAMPLE_BYTES, Trial};
+use super::kernel::{Finished, Kernel, put_levels};
 use super::options::ChunkOptions;
 use super::statistics::{Bound, PageStatistics};
-use crate::parquet::format::Encoding;
+use crate::error::Result;
+use crate::parquet::encoding::rle;
+use crate::parquet::format::{Encoding, Type};
 
 /// The kernel of booleans.
 #[derive(Debug)]
 pub(super) struct Booleans {
     bits: BooleanBufferBuilder,
+    choice: Choice,
 }
 
 impl Booleans {
-    pub fn new() -> Booleans {
-        Booleans { bits: BooleanBufferBuilder::new(0) }
+    pub fn new(options: &ChunkOptions) -> Booleans {
+        Booleans { bits: BooleanBufferBuilder::new(0), choice: Choice::new(Type::Boolean, options) }
     }
 
     /// How many values the page may take yet.
@@ -30,8 +34,16 @@ impl Booleans {
     }
 }
 
+/// Appends the first `count` of `bits` as they stand in a page.
+fn encode(encoding: Encoding, bits: &[u8], count: usize, out: &mut Vec<u8>) {
+    match encoding {
+        Encoding::Rle => put_levels(out, |out| rle::encode_bits(bits, count, out)),
+        _ => out.extend_from_slice(bits.get(..count.div_ceil(8)).unwrap_or(bits)),
+    }
+}
+
 impl Kernel for Booleans {
-    fn finish_page(&mut self, _: &ChunkOptions, body: &mut Vec<u8>) -> Finished {
+    fn finish_page(&mut self, _: &ChunkOptions, body: &mut Vec<u8>, trial: &mut Trial<'_>) -> Result<Finished> {
         let bits = self.bits.finish();
         let mut statistics = PageStatistics { values: bits.len(), ..PageStatistics::default() };
         if !bits.is_empty() {
@@ -39,8 +51,17 @@ impl Kernel for Booleans {
             statistics.min = Some(Bound::exact(vec![u8::from(trues == bits.len())]));
             statistics.max = Some(Bound::exact(vec![u8::from(trues > 0)]));
         }
-        body.extend_from_slice(bits.values());
-        Finished { encoding: Encoding::Plain, statistics }
+        if !self.choice.is_settled() && !bits.is_empty() {
+            let count = bits.len().min(SAMPLE_BYTES * 8);
+            let encode = |encoding, out: &mut Vec<u8>| {
+                encode(encoding, bits.values(), count, out);
+                Ok(())
+            };
+            self.choice.settle(count.div_ceil(8), trial, encode)?;
+        }
+        let encoding = if bits.is_empty() { Encoding::Plain } else { self.choice.encoding() };
+        encode(encoding, bits.values(), bits.len(), body);
+        Ok(Finished { encoding, statistics })
     }
 
     fn dictionary_page(&self, _: &mut Vec<u8>) -> usize {

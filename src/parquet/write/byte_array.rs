@@ -5,14 +5,15 @@ use std::ops::Range;
 
 use arrow_buffer::NullBuffer;
 
-use super::column_chunk::{Finished, Kernel};
+use super::choose::{Choice, DictionaryPage, SAMPLE_BYTES, SAMPLE_VALUES, Trial};
 use super::dictionary::Strings;
+use super::kernel::{Finished, Kernel};
 use super::options::ChunkOptions;
 use super::source::Source;
 use super::statistics::{self, Bound, PageStatistics};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{Leaf, ValueOrder};
-use crate::parquet::encoding::{dictionary, plain};
+use crate::parquet::encoding::{byte_stream_split, delta_byte_array, delta_length_byte_array, dictionary, plain};
 use crate::parquet::format::{Encoding, Type};
 
 /// The kernel of byte strings.
@@ -36,6 +37,7 @@ pub(super) struct ByteArrays {
     extremes: Option<Extremes>,
     /// None: of any length.
     width: Option<usize>,
+    choice: Choice,
     order: ValueOrder,
     is_utf8: bool,
     statistics: bool,
@@ -55,11 +57,11 @@ const LENGTH_BYTES: usize = 4;
 const VALUE_BYTES_MAX: usize = 1 << 30;
 
 impl ByteArrays {
-    pub fn new(leaf: &Leaf, dictionary: bool, statistics: bool) -> ByteArrays {
+    pub fn new(leaf: &Leaf, options: &ChunkOptions) -> ByteArrays {
         let width = (leaf.physical == Type::FixedLenByteArray).then_some(leaf.type_length);
         ByteArrays {
-            dictionary: dictionary.then(|| Strings::new(width.is_some())),
-            is_open: dictionary,
+            dictionary: options.dictionary.then(|| Strings::new(width.is_some())),
+            is_open: options.dictionary,
             dictionary_start: (0, 0),
             indices: Vec::new(),
             seen: Vec::new(),
@@ -69,9 +71,10 @@ impl ByteArrays {
             bytes: 0,
             extremes: None,
             width,
+            choice: Choice::new(leaf.physical, options),
             order: leaf.order,
             is_utf8: statistics::is_utf8(leaf),
-            statistics,
+            statistics: options.statistics,
         }
     }
 
@@ -274,8 +277,119 @@ fn compare(order: ValueOrder, a: &[u8], b: &[u8]) -> Ordering {
     if order == ValueOrder::SignedBytes { statistics::compare_signed(a, b) } else { a.cmp(b) }
 }
 
+impl ByteArrays {
+    /// Closes a page that stands as indices so far: they go to `body`, or the values to `plain`. Whether they stay indices.
+    fn finish_indices(
+        &mut self,
+        dictionary: &Strings,
+        limits: &ChunkOptions,
+        body: &mut Vec<u8>,
+        trial: &mut Trial<'_>,
+    ) -> Result<bool> {
+        let encoded = dictionary::encode(&self.indices, dictionary.len());
+        let new = dictionary.page().get(self.dictionary_start.1..).unwrap_or_default();
+        // A page without values costs nothing either way.
+        let mut stays = true;
+        if self.values > 0 {
+            if !self.choice.is_settled() {
+                let mut sample = Vec::new();
+                for &index in self.indices.iter().take(SAMPLE_VALUES) {
+                    if sample.len() >= SAMPLE_BYTES {
+                        break;
+                    }
+                    put(self.width, dictionary.get(index), &mut sample);
+                }
+                self.settle(&sample, trial)?;
+                self.choice.weigh(new, &encoded, trial)?;
+            }
+            let lengths = if self.width.is_some() { 0 } else { self.values * LENGTH_BYTES };
+            let page = DictionaryPage {
+                indices: &self.indices,
+                encoded: &encoded,
+                entries: dictionary.len(),
+                bytes: dictionary.page().len(),
+                new_bytes: new.len(),
+                plain_bytes: self.bytes as usize + lengths,
+            };
+            stays = self.choice.keeps_dictionary(&page, limits, trial.is_last);
+        }
+        if stays {
+            body.extend_from_slice(&encoded);
+            self.dictionary_start = (dictionary.len(), dictionary.page().len());
+        } else {
+            self.indices.iter().for_each(|&index| put(self.width, dictionary.get(index), &mut self.plain));
+            self.is_open = false;
+        }
+        Ok(stays)
+    }
+
+    /// `plain` begins with the values to try.
+    fn settle(&mut self, plain: &[u8], trial: &mut Trial<'_>) -> Result<()> {
+        let pieces = Pieces { rest: plain, width: self.width };
+        let mut bytes = 0;
+        for value in pieces.take(SAMPLE_VALUES) {
+            bytes += value.len() + if self.width.is_some() { 0 } else { LENGTH_BYTES };
+            if bytes >= SAMPLE_BYTES {
+                break;
+            }
+        }
+        let sample = plain.get(..bytes).unwrap_or(plain);
+        self.choice.settle(sample.len(), trial, |encoding, out| encode(encoding, sample, self.width, out))
+    }
+}
+
+/// Appends a value in PLAIN.
+#[inline]
+fn put(width: Option<usize>, value: &[u8], out: &mut Vec<u8>) {
+    match width {
+        Some(_) => out.extend_from_slice(value),
+        None => plain::encode_byte_array(value, out),
+    }
+}
+
+/// Appends what stands in PLAIN as it stands in a page.
+fn encode(encoding: Encoding, plain: &[u8], width: Option<usize>, out: &mut Vec<u8>) -> Result<()> {
+    let pieces = Pieces { rest: plain, width };
+    match encoding {
+        Encoding::Plain => out.extend_from_slice(plain),
+        Encoding::DeltaLengthByteArray => delta_length_byte_array::encode(pieces, out),
+        Encoding::DeltaByteArray => delta_byte_array::encode(pieces, out),
+        Encoding::ByteStreamSplit => byte_stream_split::encode(plain, width.unwrap_or(0), out),
+        // Options are checked, so this is never seen.
+        other => return Err(Error::invalid(format!("{other} is not for the column's values"))),
+    }
+    Ok(())
+}
+
+/// The values that stand in PLAIN.
+#[derive(Debug, Clone)]
+struct Pieces<'a> {
+    rest: &'a [u8],
+    width: Option<usize>,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let width = match self.width {
+            Some(width) => width,
+            None => {
+                let (length, rest) = self.rest.split_first_chunk()?;
+                self.rest = rest;
+                u32::from_le_bytes(*length) as usize
+            }
+        };
+        let (value, rest) =
+            self.rest.split_at_checked(width).filter(|_| self.width.is_none() || !self.rest.is_empty())?;
+        self.rest = rest;
+        Some(value)
+    }
+}
+
 impl Kernel for ByteArrays {
-    fn finish_page(&mut self, limits: &ChunkOptions, body: &mut Vec<u8>) -> Finished {
+    fn finish_page(&mut self, limits: &ChunkOptions, body: &mut Vec<u8>, trial: &mut Trial<'_>) -> Result<Finished> {
         let mut statistics = PageStatistics { values: self.values, ..PageStatistics::default() };
         if self.width.is_none() {
             statistics.byte_array_bytes = Some(self.bytes);
@@ -285,30 +399,24 @@ impl Kernel for ByteArrays {
         }
         self.extremes = None;
 
-        let mut encoding = Encoding::Plain;
-        let from_dictionary = self.plain.is_empty() && self.indices.len() == self.values;
-        if let Some(dictionary) =
-            self.dictionary.as_mut().filter(|d| from_dictionary && d.len() > 0 && (self.is_open || self.values > 0))
-        {
-            let encoded = dictionary::encode(&self.indices, dictionary.len());
-            let new_bytes = dictionary.page().len() - self.dictionary_start.1;
-            let lengths = if self.width.is_some() { 0 } else { self.values * LENGTH_BYTES };
-            // A page without values costs nothing either way.
-            if self.values == 0 || new_bytes + encoded.len() < self.bytes as usize + lengths {
-                body.extend_from_slice(&encoded);
-                encoding = Encoding::RleDictionary;
-                self.dictionary_start = (dictionary.len(), dictionary.page().len());
-            } else {
-                for &index in &self.indices {
-                    let value = dictionary.get(index);
-                    if self.width.is_some() {
-                        self.plain.extend_from_slice(value);
-                    } else {
-                        plain::encode_byte_array(value, &mut self.plain);
-                    }
-                }
-                self.is_open = false;
+        let mut stays = false;
+        let are_indices = self.plain.is_empty() && self.indices.len() == self.values;
+        let has_place = |d: &mut Strings| are_indices && d.len() > 0 && (self.is_open || self.values > 0);
+        if let Some(dictionary) = self.dictionary.take_if(has_place) {
+            let result = self.finish_indices(&dictionary, limits, body, trial);
+            self.dictionary = Some(dictionary);
+            stays = result?;
+        }
+        let mut encoding = Encoding::RleDictionary;
+        if !stays {
+            let plain = std::mem::take(&mut self.plain);
+            if !self.choice.is_settled() && self.values > 0 {
+                self.settle(&plain, trial)?;
             }
+            encoding = if self.values == 0 { Encoding::Plain } else { self.choice.encoding() };
+            encode(encoding, &plain, self.width, body)?;
+            self.plain = plain;
+            self.plain.clear();
         }
         self.indices.clear();
         if let Some(dictionary) = self.dictionary.as_mut().filter(|_| !self.is_open) {
@@ -316,10 +424,8 @@ impl Kernel for ByteArrays {
             self.indices = Vec::new();
             self.seen = Vec::new();
         }
-        body.extend_from_slice(&self.plain);
-        self.plain.clear();
         (self.values, self.bytes) = (0, 0);
-        Finished { encoding, statistics }
+        Ok(Finished { encoding, statistics })
     }
 
     fn dictionary_page(&self, body: &mut Vec<u8>) -> usize {

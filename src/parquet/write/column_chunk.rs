@@ -10,15 +10,17 @@ use arrow_schema::DataType;
 
 use super::boolean::Booleans;
 use super::byte_array::ByteArrays;
+use super::choose::Trial;
 use super::convert;
 use super::finished_chunk::FinishedChunk;
 use super::index::PageEntry;
-use super::options::ChunkOptions;
+use super::kernel::{Finished, Kernel, Nulls, put_levels};
+use super::options::{ChunkOptions, PageVersion};
 use super::page::{self, Segments};
 use super::primitive::{Native, Primitives};
 use super::rows::{RowLevels, Rows};
 use super::source::{FixedBytes, Slots, Source, Strings, Views};
-use super::statistics::{ChunkStatistics, Comparison, PageStatistics};
+use super::statistics::{ChunkStatistics, Comparison};
 use super::validity::Validity;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::shred::LeafEntries;
@@ -27,30 +29,14 @@ use crate::parquet::compress::Compressor;
 use crate::parquet::encoding::rle;
 use crate::parquet::format::{Encoding, Type};
 
-/// The values of an open page, by physical type.
-pub(super) trait Kernel {
-    /// Appends the page's values as they are encoded, and begins the next page.
-    fn finish_page(&mut self, options: &ChunkOptions, body: &mut Vec<u8>) -> Finished;
-    /// Appends the dictionary that finished pages refer to, in PLAIN; how many values it has.
-    fn dictionary_page(&self, body: &mut Vec<u8>) -> usize;
-    /// Bytes of the open page and the dictionary, before compression, about.
-    fn open_bytes(&self) -> usize;
-    /// Bytes that it takes in memory.
-    fn memory_bytes(&self) -> usize;
-}
-
-/// What [`Kernel::finish_page`] did.
-pub(super) struct Finished {
-    pub encoding: Encoding,
-    pub statistics: PageStatistics,
-}
-
 /// A compressor and the buffers that pages pass through; columns of the same codec share it.
 #[derive(Debug)]
 pub(super) struct Press {
     pub compressor: Compressor,
     pub body: Vec<u8>,
     pub scratch: Vec<u8>,
+    /// Where encodings are tried.
+    pub trial: Vec<u8>,
 }
 
 /// Writes one column of one row group.
@@ -90,17 +76,16 @@ macro_rules! each {
 
 impl ColumnWriter {
     pub fn new(leaf: &Leaf, options: ChunkOptions) -> ColumnWriter {
-        let (order, dictionary, statistics) = (leaf.order, options.dictionary, options.statistics);
         let value_type = convert::value_type(&leaf.data_type);
         let values = match leaf.physical {
             _ if *value_type == DataType::Null => Values::Null(Nulls),
-            Type::Boolean => Values::Boolean(Booleans::new()),
-            Type::Int32 => Values::Int32(Primitives::new(order, dictionary, statistics)),
-            Type::Int64 => Values::Int64(Primitives::new(order, dictionary, statistics)),
-            Type::Float => Values::Float(Primitives::new(order, dictionary, statistics)),
-            Type::Double => Values::Double(Primitives::new(order, dictionary, statistics)),
-            _ if *value_type == DataType::Float16 => Values::Float16(Primitives::new(order, dictionary, statistics)),
-            _ => Values::Bytes(ByteArrays::new(leaf, dictionary, statistics)),
+            Type::Boolean => Values::Boolean(Booleans::new(&options)),
+            Type::Int32 => Values::Int32(Primitives::new(leaf, &options)),
+            Type::Int64 => Values::Int64(Primitives::new(leaf, &options)),
+            Type::Float => Values::Float(Primitives::new(leaf, &options)),
+            Type::Double => Values::Double(Primitives::new(leaf, &options)),
+            _ if *value_type == DataType::Float16 => Values::Float16(Primitives::new(leaf, &options)),
+            _ => Values::Bytes(ByteArrays::new(leaf, &options)),
         };
         ColumnWriter { values, chunk: Chunk::new(leaf, options) }
     }
@@ -208,7 +193,7 @@ impl ColumnWriter {
     pub fn finish(mut self, press: &mut Press) -> Result<FinishedChunk> {
         let chunk = &mut self.chunk;
         if chunk.page_rows > 0 {
-            each!(&mut self.values, kernel => chunk.close_page(kernel, press))?;
+            each!(&mut self.values, kernel => chunk.close_page(kernel, true, press))?;
         }
         let mut dictionary = Segments::default();
         let mut dictionary_raw = 0;
@@ -222,7 +207,8 @@ impl ColumnWriter {
                 page::write(kind, &press.body, crc, &mut press.compressor, &mut press.scratch, &mut dictionary)?;
             dictionary_raw = bytes.raw;
             // Floats are told apart by their bits, which are more than their values.
-            let is_exact = chunk.plain_pages == 0 && chunk.comparison.order != ValueOrder::Float;
+            let only_indices = chunk.encodings.iter().all(|(encoding, _)| *encoding == Encoding::RleDictionary);
+            let is_exact = only_indices && chunk.comparison.order != ValueOrder::Float;
             distinct = is_exact.then_some(entries as u64);
         }
         Ok(FinishedChunk { dictionary, dictionary_raw, distinct, chunk: self.chunk })
@@ -258,8 +244,8 @@ pub(super) struct Chunk {
     pub rep_histogram: Vec<i64>,
     pub pages: Segments,
     pub raw_bytes: u64,
-    pub plain_pages: usize,
-    pub dictionary_pages: usize,
+    /// How many data pages there are of each encoding.
+    pub encodings: Vec<(Encoding, usize)>,
     pub entries: Vec<PageEntry>,
     pub statistics: ChunkStatistics,
 }
@@ -287,8 +273,7 @@ impl Chunk {
             rep_histogram: vec![0; usize::from(leaf.rep_max) + 1],
             pages: Segments::default(),
             raw_bytes: 0,
-            plain_pages: 0,
-            dictionary_pages: 0,
+            encodings: Vec::new(),
             entries: Vec::new(),
             statistics: ChunkStatistics::default(),
         }
@@ -313,7 +298,7 @@ impl Chunk {
             let room = kernel.room(&self.options);
             let count = self.step(rows, at, room);
             if self.must_close_before(rows, at, count, room) {
-                self.close_page(kernel, press)?;
+                self.close_page(kernel, false, press)?;
                 continue;
             }
             let taken = self.take_rows(rows, at..at + count);
@@ -338,7 +323,7 @@ impl Chunk {
             let room = kernel.room(&self.options);
             let count = self.step(rows, at, room);
             if self.must_close_before(rows, at, count, room) {
-                self.close_page(kernel, press)?;
+                self.close_page(kernel, false, press)?;
                 continue;
             }
             self.take_rows(rows, at..at + count);
@@ -474,34 +459,42 @@ impl Chunk {
     }
 
     fn close_if(&mut self, is_full: bool, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
-        if is_full || self.rows_room() == 0 { self.close_page(kernel, press) } else { Ok(()) }
+        if is_full || self.rows_room() == 0 { self.close_page(kernel, false, press) } else { Ok(()) }
     }
 
-    fn close_page(&mut self, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
+    fn close_page(&mut self, kernel: &mut impl Kernel, is_last: bool, press: &mut Press) -> Result<()> {
         let body = &mut press.body;
         body.clear();
-        if self.is_flat {
-            if self.def_max > 0 {
-                put_levels(body, |body| self.validity.finish(body));
-            }
-        } else {
-            for (max, levels) in [(self.rep_max, &mut self.rep_levels), (self.def_max, &mut self.def_levels)] {
-                if max > 0 {
-                    put_levels(body, |body| body.extend_from_slice(&levels.finish()));
-                }
-            }
-        }
-        let Finished { encoding, mut statistics } = kernel.finish_page(&self.options, body);
+        let (rep_bytes, def_bytes) = self.put_levels(body);
+        let mut trial = Trial {
+            compressor: &mut press.compressor,
+            compression: self.options.compression,
+            encoded: &mut press.trial,
+            compressed: &mut press.scratch,
+            is_last,
+        };
+        let Finished { encoding, mut statistics } = kernel.finish_page(&self.options, body, &mut trial)?;
         statistics.nulls = self.page_nulls;
-        let kind = page::Kind::Data { entries: self.page_entries, encoding };
+        let entries = self.page_entries;
+        let kind = match self.options.page_version {
+            PageVersion::V1 => page::Kind::Data { entries, encoding },
+            PageVersion::V2 => page::Kind::DataV2 {
+                entries,
+                encoding,
+                nulls: self.page_nulls,
+                rows: self.page_rows,
+                rep_bytes,
+                def_bytes,
+            },
+        };
         let offset = self.pages.bytes();
         let crc = self.options.crc;
         let bytes = page::write(kind, body, crc, &mut press.compressor, &mut press.scratch, &mut self.pages)
             .map_err(|e| e.in_page(self.entries.len() as u64))?;
         self.raw_bytes += bytes.raw;
-        match encoding {
-            Encoding::RleDictionary => self.dictionary_pages += 1,
-            _ => self.plain_pages += 1,
+        match self.encodings.iter_mut().find(|(known, _)| *known == encoding) {
+            Some((_, pages)) => *pages += 1,
+            None => self.encodings.push((encoding, 1)),
         }
         self.statistics.add(&statistics, self.comparison);
         self.entries.push(PageEntry { offset, bytes: bytes.stored, first_row: self.rows, statistics });
@@ -510,38 +503,24 @@ impl Chunk {
         (self.page_rows, self.page_entries, self.page_nulls) = (0, 0, 0);
         Ok(())
     }
-}
 
-/// Appends levels behind their length.
-fn put_levels(body: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
-    let start = body.len();
-    body.extend_from_slice(&[0; 4]);
-    put(body);
-    // A page's count has 31 bits, its levels take less than its values' limit.
-    let bytes = ((body.len() - start - 4) as u32).to_le_bytes();
-    if let Some(slot) = body.get_mut(start..start + 4) {
-        slot.copy_from_slice(&bytes);
-    }
-}
-
-/// The kernel of a column that has no value but null.
-#[derive(Debug)]
-struct Nulls;
-
-impl Kernel for Nulls {
-    fn finish_page(&mut self, _: &ChunkOptions, _: &mut Vec<u8>) -> Finished {
-        Finished { encoding: Encoding::Plain, statistics: PageStatistics::default() }
-    }
-
-    fn dictionary_page(&self, _: &mut Vec<u8>) -> usize {
-        0
-    }
-
-    fn open_bytes(&self) -> usize {
-        0
-    }
-
-    fn memory_bytes(&self) -> usize {
-        0
+    /// Appends the page's levels; how many bytes the repetition and the definition levels take.
+    fn put_levels(&mut self, body: &mut Vec<u8>) -> (usize, usize) {
+        let version = self.options.page_version;
+        // The header of a v2 page has their lengths.
+        let put = |body: &mut Vec<u8>, levels: &mut dyn FnMut(&mut Vec<u8>)| match version {
+            PageVersion::V1 => put_levels(body, levels),
+            PageVersion::V2 => levels(body),
+        };
+        if self.rep_max > 0 {
+            put(body, &mut |body| body.extend_from_slice(&self.rep_levels.finish()));
+        }
+        let rep_bytes = body.len();
+        if self.def_max > 0 && self.is_flat {
+            put(body, &mut |body| self.validity.finish(body));
+        } else if self.def_max > 0 {
+            put(body, &mut |body| body.extend_from_slice(&self.def_levels.finish()));
+        }
+        (rep_bytes, body.len() - rep_bytes)
     }
 }

@@ -67,6 +67,11 @@ impl<T: Native> Numbers<T> {
         &self.values
     }
 
+    /// The values at indices that were given.
+    pub fn get<'a>(&'a self, indices: impl Iterator<Item = &'a u32>) -> impl Iterator<Item = T> {
+        indices.filter_map(|&index| self.values.get(index as usize).copied())
+    }
+
     pub fn memory_bytes(&self) -> usize {
         self.values.capacity() * size_of::<T>() + self.table.allocation_size()
     }

@@ -2,6 +2,7 @@
 
 use super::column_chunk::Chunk;
 use super::index;
+use super::options::PageVersion;
 use super::page::Segments;
 use crate::parquet::format::{
     ColumnIndex, ColumnMetaData, Encoding, OffsetIndex, PageEncodingStats, PageType, SizeStatistics,
@@ -42,9 +43,12 @@ impl FinishedChunk {
             }
         };
         stats(PageType::DictionaryPage, Encoding::Plain, usize::from(dictionary_bytes > 0));
-        stats(PageType::DataPage, Encoding::RleDictionary, chunk.dictionary_pages);
-        stats(PageType::DataPage, Encoding::Plain, chunk.plain_pages);
-        if chunk.def_max > 0 || chunk.rep_max > 0 {
+        let data_page = match chunk.options.page_version {
+            PageVersion::V1 => PageType::DataPage,
+            PageVersion::V2 => PageType::DataPageV2,
+        };
+        chunk.encodings.iter().for_each(|&(encoding, pages)| stats(data_page, encoding, pages));
+        if (chunk.def_max > 0 || chunk.rep_max > 0) && !encodings.contains(&Encoding::Rle) {
             encodings.push(Encoding::Rle);
         }
         let statistics = &chunk.statistics;

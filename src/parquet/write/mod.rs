@@ -4,7 +4,7 @@
 //! file           batches, in strips            row groups, page index, footer → Output
 //! row_group      a strip, column by column     chunks back to back
 //! column_chunk   rows of one column            pages, compressed, and what is known of them
-//! primitive, byte_array, boolean               values of one page: dictionary indices or PLAIN
+//! kernel: primitive, byte_array, boolean       values of one page: dictionary indices, or as `choose` says
 //! page           levels and values             compressed, with header and CRC
 //! ```
 //!
@@ -12,12 +12,14 @@
 
 mod boolean;
 mod byte_array;
+mod choose;
 mod column_chunk;
 mod convert;
 mod dictionary;
 mod file;
 mod finished_chunk;
 mod index;
+mod kernel;
 mod options;
 mod page;
 mod primitive;
@@ -29,4 +31,4 @@ mod strip;
 mod validity;
 
 pub use file::{FileWriter, WrittenFile};
-pub use options::{ColumnOptions, WriterOptions};
+pub use options::{ColumnOptions, Compatibility, PageVersion, WriterOptions};

@@ -1,11 +1,61 @@
 //! How a file is written.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
+use super::choose;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::compress::Compression;
-use crate::parquet::format::SortingColumn;
+use crate::parquet::format::{Encoding, SortingColumn};
+
+/// Which readers the writer has in mind when it chooses encodings by the values it sees.
+///
+/// Whatever a caller asks for by name is written at every level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// Data pages v1, with what every reader since parquet-mr 1.8 reads: PLAIN, dictionaries and the DELTA encodings.
+    #[default]
+    Universal,
+    /// Data pages v2, and BYTE_STREAM_SPLIT and RLE for booleans besides: the readers since about 2022.
+    Modern,
+    /// ALP besides, which is a preview in the format: this crate, and whoever implements it early.
+    Preview,
+}
+
+impl FromStr for Compatibility {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Compatibility> {
+        match text.to_ascii_lowercase().as_str() {
+            "universal" => Ok(Compatibility::Universal),
+            "modern" => Ok(Compatibility::Modern),
+            "preview" => Ok(Compatibility::Preview),
+            _ => Err(Error::invalid(format!("compatibility {text:?} is not one of universal, modern, preview"))),
+        }
+    }
+}
+
+/// The layout of data pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageVersion {
+    /// Levels and values compressed together.
+    V1,
+    /// Levels stand uncompressed, and values that do not shrink too; the header counts nulls and rows.
+    V2,
+}
+
+impl FromStr for PageVersion {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<PageVersion> {
+        match text {
+            "1" => Ok(PageVersion::V1),
+            "2" => Ok(PageVersion::V2),
+            _ => Err(Error::invalid(format!("page version {text:?} is not one of 1, 2"))),
+        }
+    }
+}
 
 /// How a [`FileWriter`](super::FileWriter) writes. The defaults are read by every reader of the last ten years.
 ///
@@ -21,6 +71,10 @@ use crate::parquet::format::SortingColumn;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
+    /// Who shall read the file; [`Compatibility::Universal`].
+    pub compatibility: Compatibility,
+    /// The layout of data pages; None: as [`compatibility`](Self::compatibility) says.
+    pub page_version: Option<PageVersion>,
     /// How pages are compressed; ZSTD level 3.
     pub compression: Compression,
     /// A row group closes at this many rows; 1,048,576.
@@ -58,11 +112,24 @@ pub struct ColumnOptions {
     pub dictionary: Option<bool>,
     /// Whether its statistics and page index are written.
     pub statistics: Option<bool>,
+    /// How its values are encoded, whatever they are; through a dictionary only where `dictionary` is true, too.
+    /// RLE_DICTIONARY: through a dictionary while it has room, whether it pays or not.
+    pub encoding: Option<Encoding>,
+    /// Rows at which its pages close.
+    pub page_rows: Option<usize>,
+    /// Bytes at which its pages close.
+    pub page_bytes: Option<usize>,
+    /// Bytes at which its dictionary is given up.
+    pub dictionary_bytes: Option<usize>,
+    /// Bytes to which its bounds are cut.
+    pub bounds_bytes_max: Option<usize>,
 }
 
 impl Default for WriterOptions {
     fn default() -> WriterOptions {
         WriterOptions {
+            compatibility: Compatibility::default(),
+            page_version: None,
             compression: Compression::default(),
             row_group_rows: 1 << 20,
             row_group_bytes: 128 << 20,
@@ -93,6 +160,10 @@ macro_rules! setters {
 
 impl WriterOptions {
     setters! {
+        /// Sets [`compatibility`](Self::compatibility).
+        with_compatibility: compatibility, Compatibility;
+        /// Sets [`page_version`](Self::page_version).
+        with_page_version: page_version, Option<PageVersion>;
         /// Sets [`compression`](Self::compression).
         with_compression: compression, Compression;
         /// Sets [`row_group_rows`](Self::row_group_rows).
@@ -133,35 +204,28 @@ impl WriterOptions {
 
     /// [`Error::Invalid`] for options that cannot be followed with these columns.
     pub(super) fn check(&self, leaves: &[Leaf]) -> Result<()> {
-        for (name, value) in [
-            ("row_group_rows", self.row_group_rows),
-            ("row_group_bytes", self.row_group_bytes),
-            ("page_rows", self.page_rows),
-            ("page_bytes", self.page_bytes),
-        ] {
+        for (name, value) in [("row_group_rows", self.row_group_rows), ("row_group_bytes", self.row_group_bytes)] {
             if value == 0 {
                 return Err(Error::invalid(format!("{name} is 0: at least 1 is needed")));
             }
         }
-        for (name, value) in [("page_rows", self.page_rows), ("page_bytes", self.page_bytes)] {
-            if value > PAGE_MAX {
-                return Err(Error::invalid(format!("{name} is {value}: a page holds at most {PAGE_MAX}")));
-            }
-        }
+        check_page("page_rows", self.page_rows)?;
+        check_page("page_bytes", self.page_bytes)?;
         for sorting in &self.sorting_columns {
             if usize::try_from(sorting.column_idx).map_or(true, |i| i >= leaves.len()) {
                 let (i, n) = (sorting.column_idx, leaves.len());
                 return Err(Error::invalid(format!("rows sorted by column {i}: there are {n} columns, from 0")));
             }
         }
-        for path in self.columns.keys() {
-            if !leaves.iter().any(|leaf| leaf.name() == *path) {
+        for (path, column) in &self.columns {
+            let Some(leaf) = leaves.iter().find(|leaf| leaf.name() == *path) else {
                 let names: Vec<_> = leaves.iter().map(Leaf::name).collect();
                 return Err(Error::invalid(format!(
                     "options for column {path}: there is none, only {}",
                     names.join(", ")
                 )));
-            }
+            };
+            column.check(leaf).map_err(|e| e.in_column(path))?;
         }
         Ok(())
     }
@@ -170,15 +234,50 @@ impl WriterOptions {
     pub(super) fn of_column(&self, path: &str) -> ChunkOptions {
         let column = self.columns.get(path).copied().unwrap_or_default();
         ChunkOptions {
+            compatibility: self.compatibility,
+            page_version: self.page_version.unwrap_or(match self.compatibility {
+                Compatibility::Universal => PageVersion::V1,
+                Compatibility::Modern | Compatibility::Preview => PageVersion::V2,
+            }),
             compression: column.compression.unwrap_or(self.compression),
-            dictionary: column.dictionary.unwrap_or(self.dictionary),
+            encoding: column.encoding,
+            dictionary: column.dictionary.unwrap_or(match column.encoding {
+                None => self.dictionary,
+                Some(encoding) => encoding == Encoding::RleDictionary,
+            }),
             statistics: column.statistics.unwrap_or(self.statistics),
-            page_rows: self.page_rows,
-            page_bytes: self.page_bytes,
-            dictionary_bytes: self.dictionary_bytes,
-            bounds_bytes_max: self.bounds_bytes_max,
+            page_rows: column.page_rows.unwrap_or(self.page_rows),
+            page_bytes: column.page_bytes.unwrap_or(self.page_bytes),
+            dictionary_bytes: column.dictionary_bytes.unwrap_or(self.dictionary_bytes),
+            bounds_bytes_max: column.bounds_bytes_max.unwrap_or(self.bounds_bytes_max),
             crc: self.crc,
         }
+    }
+}
+
+impl ColumnOptions {
+    fn check(&self, leaf: &Leaf) -> Result<()> {
+        check_page("page_rows", self.page_rows.unwrap_or(1))?;
+        check_page("page_bytes", self.page_bytes.unwrap_or(1))?;
+        let allowed = choose::allowed(leaf.physical);
+        match self.encoding {
+            Some(encoding) if !allowed.contains(&encoding) => {
+                let names: Vec<_> = allowed.iter().map(Encoding::to_string).collect();
+                Err(Error::invalid(format!("{encoding} is not for its values: {} are", names.join(", "))))
+            }
+            Some(Encoding::RleDictionary) if self.dictionary == Some(false) => {
+                Err(Error::invalid("RLE_DICTIONARY is asked for, and no dictionary"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_page(name: &str, value: usize) -> Result<()> {
+    match value {
+        0 => Err(Error::invalid(format!("{name} is 0: at least 1 is needed"))),
+        1..=PAGE_MAX => Ok(()),
+        _ => Err(Error::invalid(format!("{name} is {value}: a page holds at most {PAGE_MAX}"))),
     }
 }
 
@@ -188,7 +287,10 @@ const PAGE_MAX: usize = 1 << 30;
 /// The options of one column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ChunkOptions {
+    pub compatibility: Compatibility,
+    pub page_version: PageVersion,
     pub compression: Compression,
+    pub encoding: Option<Encoding>,
     pub dictionary: bool,
     pub statistics: bool,
     pub page_rows: usize,
@@ -210,6 +312,9 @@ mod tests {
         let leaves = to_parquet(&schema).expect("flat").leaves;
         let sorting = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
         let good = WriterOptions::default;
+        let encoded = |path: &str, encoding| {
+            good().with_column(path, ColumnOptions { encoding: Some(encoding), ..ColumnOptions::default() })
+        };
         for (options, says) in [
             (good().with_page_rows(0), "page_rows is 0: at least 1 is needed"),
             (good().with_page_bytes(usize::MAX), "a page holds at most 1073741824"),
@@ -217,6 +322,12 @@ mod tests {
             (good().with_sorting_columns(vec![sorting(2)]), "column 2: there are 2 columns"),
             (good().with_sorting_columns(vec![sorting(-1)]), "column -1"),
             (good().with_column("c", ColumnOptions::default()), "column c: there is none, only a, b"),
+            (encoded("b", Encoding::ByteStreamSplit), "column b: BYTE_STREAM_SPLIT is not for its values: PLAIN, "),
+            (encoded("a", Encoding::Alp), "column a: ALP is not for its values"),
+            (
+                good().with_column("a", ColumnOptions { page_rows: Some(0), ..ColumnOptions::default() }),
+                "page_rows is 0",
+            ),
         ] {
             let e = options.check(&leaves).expect_err(says);
             assert!(e.kind() == "invalid" && e.to_string().contains(says), "{e}");
@@ -231,5 +342,23 @@ mod tests {
         assert_eq!(options.of_column("a").compression, Compression::default());
         assert_eq!(options.of_column("b").compression, Compression::Snappy);
         assert!(!options.of_column("b").dictionary);
+        let encoded = |encoding, dictionary| {
+            let column = ColumnOptions { encoding: Some(encoding), dictionary, ..ColumnOptions::default() };
+            WriterOptions::default().with_column("a", column).of_column("a")
+        };
+        assert!(!encoded(Encoding::DeltaBinaryPacked, None).dictionary);
+        assert!(encoded(Encoding::DeltaBinaryPacked, Some(true)).dictionary);
+        assert!(encoded(Encoding::RleDictionary, None).dictionary);
+    }
+
+    #[test]
+    fn compatibility_says_which_pages_unless_asked() {
+        let of = |options: WriterOptions| options.of_column("a").page_version;
+        let options = WriterOptions::default;
+        assert_eq!(of(options()), PageVersion::V1);
+        assert_eq!(of(options().with_compatibility(Compatibility::Modern)), PageVersion::V2);
+        assert_eq!(of(options().with_page_version(Some(PageVersion::V2))), PageVersion::V2);
+        let both = options().with_compatibility(Compatibility::Preview).with_page_version(Some(PageVersion::V1));
+        assert_eq!(of(both), PageVersion::V1);
     }
 }

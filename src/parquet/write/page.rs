@@ -4,14 +4,19 @@
 //!
 //! ```text
 //! page header   thrift compact
-//! page          compressed as a whole:
-//!               definition levels, of nullable columns: length (4 bytes, little-endian), RLE hybrid
+//! v1, compressed as a whole
+//!               repetition levels, of columns below lists: length (4 bytes, little-endian), RLE hybrid
+//!               definition levels, of columns that may be null: the same
 //!               values
+//! v2            repetition levels, definition levels: RLE hybrid, their lengths in the header
+//!               values, compressed if that makes them shorter
 //! ```
 
 use crate::error::{Error, Result};
 use crate::parquet::compress::Compressor;
-use crate::parquet::format::{DataPageHeader, DictionaryPageHeader, Encoding, PageHeader, PageType, thrift};
+use crate::parquet::format::{
+    DataPageHeader, DataPageHeaderV2, DictionaryPageHeader, Encoding, PageHeader, PageType, thrift,
+};
 
 /// The kind of a page and what its header says of it.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +25,16 @@ pub(super) enum Kind {
         /// Level entries, nulls included.
         entries: usize,
         encoding: Encoding,
+    },
+    DataV2 {
+        entries: usize,
+        encoding: Encoding,
+        /// Entries without a value.
+        nulls: usize,
+        rows: usize,
+        /// Bytes of the levels, which the body begins with.
+        rep_bytes: usize,
+        def_bytes: usize,
     },
     Dictionary {
         entries: usize,
@@ -44,13 +59,25 @@ pub(super) fn write(
     scratch: &mut Vec<u8>,
     out: &mut Segments,
 ) -> Result<PageBytes> {
+    let levels_bytes = match kind {
+        Kind::DataV2 { rep_bytes, def_bytes, .. } => rep_bytes + def_bytes,
+        Kind::Data { .. } | Kind::Dictionary { .. } => 0,
+    };
+    let (levels, values) = body.split_at_checked(levels_bytes).unwrap_or((&[], body));
     scratch.clear();
-    compressor.compress(body, scratch)?;
+    scratch.extend_from_slice(levels);
+    compressor.compress(values, scratch)?;
+    // Only a v2 page can say that it is not compressed.
+    let is_compressed = scratch.len() < body.len();
+    let page = match kind {
+        Kind::DataV2 { .. } if !is_compressed => body,
+        _ => scratch.as_slice(),
+    };
     let mut header = PageHeader {
         type_: PageType::DataPage,
         uncompressed_page_size: size(body.len())?,
-        compressed_page_size: size(scratch.len())?,
-        crc: crc.then(|| crc32fast::hash(scratch).cast_signed()),
+        compressed_page_size: size(page.len())?,
+        crc: crc.then(|| crc32fast::hash(page).cast_signed()),
         data_page_header: None,
         index_page_header: None,
         dictionary_page_header: None,
@@ -67,6 +94,19 @@ pub(super) fn write(
                 statistics: None,
             });
         }
+        Kind::DataV2 { entries, encoding, nulls, rows, rep_bytes, def_bytes } => {
+            header.type_ = PageType::DataPageV2;
+            header.data_page_header_v2 = Some(DataPageHeaderV2 {
+                num_values: size(entries)?,
+                num_nulls: size(nulls)?,
+                num_rows: size(rows)?,
+                encoding,
+                definition_levels_byte_length: size(def_bytes)?,
+                repetition_levels_byte_length: size(rep_bytes)?,
+                is_compressed: Some(is_compressed),
+                statistics: None,
+            });
+        }
         Kind::Dictionary { entries } => {
             header.type_ = PageType::DictionaryPage;
             header.dictionary_page_header =
@@ -74,8 +114,8 @@ pub(super) fn write(
         }
     }
     let header = thrift::encode(&header);
-    let stored = size(header.len() + scratch.len())?;
-    out.append(&header, scratch);
+    let stored = size(header.len() + page.len())?;
+    out.append(&header, page);
     Ok(PageBytes { raw: (header.len() + body.len()) as u64, stored })
 }
 

@@ -1,11 +1,13 @@
-//! The open page of a column of numbers: indices while the dictionary pays, then PLAIN bytes.
+//! The open page of a column of numbers: indices while the dictionary pays, then the numbers.
 
-use super::column_chunk::{Finished, Kernel};
+use super::choose::{Choice, DictionaryPage, SAMPLE_BYTES, SAMPLE_VALUES, Trial};
 use super::dictionary::Numbers;
+use super::kernel::{Finished, Kernel};
 use super::options::ChunkOptions;
 use super::statistics::{Bound, PageStatistics};
-use crate::parquet::arrow::ValueOrder;
-use crate::parquet::encoding::{dictionary, plain};
+use crate::error::{Error, Result};
+use crate::parquet::arrow::{Leaf, ValueOrder};
+use crate::parquet::encoding::{alp, byte_stream_split, delta_binary_packed, delta_byte_array, dictionary, plain};
 use crate::parquet::format::Encoding;
 
 /// A number as Parquet stores it.
@@ -15,6 +17,8 @@ pub(super) trait Native: Copy + Default + 'static {
     fn bits(self) -> u64;
     /// Appends the values in PLAIN.
     fn put(values: &[Self], out: &mut Vec<u8>);
+    /// Appends the values in an encoding that only some types have.
+    fn put_as(encoding: Encoding, values: &[Self], out: &mut Vec<u8>) -> Result<()>;
     /// Takes the values into the range.
     fn widen(range: &mut Range<Self>, values: &[Self], is_unsigned: bool);
     /// The range's ends as bounds of statistics.
@@ -49,6 +53,13 @@ macro_rules! integer {
             fn put(values: &[$t], out: &mut Vec<u8>) {
                 <$t as plain::Fixed>::encode(values, out);
             }
+            fn put_as(encoding: Encoding, values: &[$t], out: &mut Vec<u8>) -> Result<()> {
+                match encoding {
+                    Encoding::DeltaBinaryPacked => delta_binary_packed::encode(values, out),
+                    other => return Err(not_for_numbers(other)),
+                }
+                Ok(())
+            }
             fn widen(range: &mut Range<$t>, values: &[$t], is_unsigned: bool) {
                 // The top bit flipped, unsigned numbers order as signed ones.
                 let flip = if is_unsigned { <$t>::MIN } else { 0 };
@@ -69,7 +80,7 @@ integer!(i32, u32);
 integer!(i64, u64);
 
 macro_rules! float {
-    ($t:ty, $zero:expr, $first:expr, $put:expr) => {
+    ($t:ty, $zero:expr, $first:expr, $put:expr, $put_as:expr) => {
         impl Native for $t {
             const BYTES: usize = size_of::<$t>();
             const IS_FLOAT: bool = true;
@@ -80,6 +91,9 @@ macro_rules! float {
             #[inline]
             fn put(values: &[$t], out: &mut Vec<u8>) {
                 ($put)(values, out);
+            }
+            fn put_as(encoding: Encoding, values: &[$t], out: &mut Vec<u8>) -> Result<()> {
+                ($put_as)(encoding, values, out)
             }
             fn widen(range: &mut Range<$t>, values: &[$t], _: bool) {
                 if values.is_empty() {
@@ -109,14 +123,49 @@ macro_rules! float {
         }
     };
 }
-float!(f32, 0.0, (f32::INFINITY, f32::NEG_INFINITY), <f32 as plain::Fixed>::encode);
-float!(f64, 0.0, (f64::INFINITY, f64::NEG_INFINITY), <f64 as plain::Fixed>::encode);
+float!(f32, 0.0, (f32::INFINITY, f32::NEG_INFINITY), <f32 as plain::Fixed>::encode, put_alp);
+float!(f64, 0.0, (f64::INFINITY, f64::NEG_INFINITY), <f64 as plain::Fixed>::encode, put_alp);
 float!(
     half::f16,
     half::f16::ZERO,
     (half::f16::INFINITY, half::f16::NEG_INFINITY),
-    |values: &[half::f16], out: &mut Vec<u8>| out.extend(values.iter().flat_map(|v| v.to_le_bytes()))
+    |values: &[half::f16], out: &mut Vec<u8>| out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+    |encoding, values: &[half::f16], out: &mut Vec<u8>| match encoding {
+        Encoding::DeltaByteArray => {
+            let bytes: Vec<_> = values.iter().map(|v| v.to_le_bytes()).collect();
+            delta_byte_array::encode(bytes.iter().map(<[u8; 2]>::as_slice), out);
+            Ok(())
+        }
+        other => Err(not_for_numbers(other)),
+    }
 );
+
+fn put_alp<T: alp::Float>(encoding: Encoding, values: &[T], out: &mut Vec<u8>) -> Result<()> {
+    match encoding {
+        Encoding::Alp => alp::encode(values, out),
+        other => Err(not_for_numbers(other)),
+    }
+}
+
+/// Options are checked, so this is never seen.
+#[cold]
+fn not_for_numbers(encoding: Encoding) -> Error {
+    Error::invalid(format!("{encoding} is not for the column's values"))
+}
+
+/// Appends the values as they stand in a page.
+fn encode<T: Native>(encoding: Encoding, values: &[T], out: &mut Vec<u8>) -> Result<()> {
+    match encoding {
+        Encoding::Plain => T::put(values, out),
+        Encoding::ByteStreamSplit => {
+            let mut plain = Vec::with_capacity(values.len() * T::BYTES);
+            T::put(values, &mut plain);
+            byte_stream_split::encode(&plain, T::BYTES, out);
+        }
+        other => return T::put_as(other, values, out),
+    }
+    Ok(())
+}
 
 /// The kernel of numbers.
 #[derive(Debug)]
@@ -127,7 +176,9 @@ pub(super) struct Primitives<T> {
     /// How long it was when the page began.
     dictionary_start: usize,
     indices: Vec<u32>,
-    plain: Vec<u8>,
+    /// Values of the page that are not in the dictionary.
+    values: Vec<T>,
+    choice: Choice,
     range: Range<T>,
     order: ValueOrder,
     statistics: bool,
@@ -137,28 +188,30 @@ pub(super) struct Primitives<T> {
 const DICTIONARY_STRIDE: usize = 1024;
 
 impl<T: Native> Primitives<T> {
-    pub fn new(order: ValueOrder, dictionary: bool, statistics: bool) -> Primitives<T> {
+    pub fn new(leaf: &Leaf, options: &ChunkOptions) -> Primitives<T> {
         Primitives {
-            dictionary: dictionary.then(Numbers::new),
-            is_open: dictionary,
+            dictionary: options.dictionary.then(Numbers::new),
+            is_open: options.dictionary,
             dictionary_start: 0,
             indices: Vec::new(),
-            plain: Vec::new(),
+            values: Vec::new(),
+            choice: Choice::new(leaf.physical, options),
             range: Range::default(),
-            order,
-            statistics,
+            order: leaf.order,
+            statistics: options.statistics,
         }
     }
 
     /// How many rows may come next without the page or the dictionary growing far beyond its limit.
     pub fn room(&self, limits: &ChunkOptions) -> usize {
+        let page = limits.page_bytes / T::BYTES;
         match &self.dictionary {
             Some(dictionary) if self.is_open => {
-                let bytes = limits.page_bytes.saturating_sub(self.indices.len() * T::BYTES);
                 let new = limits.dictionary_bytes.saturating_sub(dictionary.len() * T::BYTES);
-                (bytes / T::BYTES).min((new / T::BYTES).max(DICTIONARY_STRIDE)).max(1)
+                let room = page.saturating_sub(self.indices.len());
+                room.min((new / T::BYTES).max(DICTIONARY_STRIDE)).max(1)
             }
-            _ => (limits.page_bytes.saturating_sub(self.plain.len()) / T::BYTES).max(1),
+            _ => page.saturating_sub(self.values.len()).max(1),
         }
     }
 
@@ -174,15 +227,72 @@ impl<T: Native> Primitives<T> {
                 is_full || self.indices.len() * T::BYTES >= limits.page_bytes
             }
             _ => {
-                T::put(values, &mut self.plain);
-                self.plain.len() >= limits.page_bytes
+                self.values.extend_from_slice(values);
+                self.values.len() * T::BYTES >= limits.page_bytes
             }
         }
     }
+
+    /// Closes a page that stands as indices so far: they go to `body`, or the values come back from the dictionary.
+    /// Whether they stay indices.
+    fn finish_indices(
+        &mut self,
+        dictionary: &mut Numbers<T>,
+        limits: &ChunkOptions,
+        body: &mut Vec<u8>,
+        trial: &mut Trial<'_>,
+    ) -> Result<bool> {
+        let encoded = dictionary::encode(&self.indices, dictionary.len());
+        let new = dictionary.values().get(self.dictionary_start..).unwrap_or_default();
+        // A page without values costs nothing either way.
+        let mut stays = true;
+        if !self.indices.is_empty() {
+            if !self.choice.is_settled() {
+                let sample: Vec<T> = dictionary.get(self.indices.iter().take(sample_len::<T>())).collect();
+                self.settle(&sample, trial)?;
+                let mut entries = Vec::new();
+                T::put(new.get(..sample_len::<T>()).unwrap_or(new), &mut entries);
+                self.choice.weigh(&entries, &encoded, trial)?;
+            }
+            let page = DictionaryPage {
+                indices: &self.indices,
+                encoded: &encoded,
+                entries: dictionary.len(),
+                bytes: dictionary.len() * T::BYTES,
+                new_bytes: new.len() * T::BYTES,
+                plain_bytes: self.indices.len() * T::BYTES,
+            };
+            stays = self.choice.keeps_dictionary(&page, limits, trial.is_last);
+        }
+        if stays {
+            body.extend_from_slice(&encoded);
+            self.dictionary_start = dictionary.len();
+        } else {
+            self.values.extend(dictionary.get(self.indices.iter()));
+        }
+        self.is_open = stays && dictionary.len() * T::BYTES < limits.dictionary_bytes;
+        self.indices.clear();
+        if !self.is_open {
+            self.indices = Vec::new();
+            dictionary.freeze(self.dictionary_start);
+        }
+        Ok(stays)
+    }
+
+    fn settle(&mut self, values: &[T], trial: &mut Trial<'_>) -> Result<()> {
+        let values = values.get(..sample_len::<T>()).unwrap_or(values);
+        self.choice.settle(values.len() * T::BYTES, trial, |encoding, out| encode(encoding, values, out))
+    }
+}
+
+/// Values of a sample.
+const fn sample_len<T: Native>() -> usize {
+    let most = SAMPLE_BYTES / T::BYTES;
+    if most < SAMPLE_VALUES { most } else { SAMPLE_VALUES }
 }
 
 impl<T: Native> Kernel for Primitives<T> {
-    fn finish_page(&mut self, limits: &ChunkOptions, body: &mut Vec<u8>) -> Finished {
+    fn finish_page(&mut self, limits: &ChunkOptions, body: &mut Vec<u8>, trial: &mut Trial<'_>) -> Result<Finished> {
         let mut statistics =
             PageStatistics { nans: T::IS_FLOAT.then_some(self.range.nans), ..PageStatistics::default() };
         if let (Some((low, high)), 0) = (self.range.ends, self.range.nans) {
@@ -191,34 +301,25 @@ impl<T: Native> Kernel for Primitives<T> {
         }
         self.range = Range::default();
 
-        let mut encoding = Encoding::Plain;
-        let mut values = self.plain.len() / T::BYTES;
-        if let Some(dictionary) = self.dictionary.as_mut().filter(|d| self.is_open && d.len() > 0) {
-            values = self.indices.len();
-            let encoded = dictionary::encode(&self.indices, dictionary.len());
-            let new_bytes = (dictionary.len() - self.dictionary_start) * T::BYTES;
-            // A page without values costs nothing either way.
-            if values == 0 || new_bytes + encoded.len() < values * T::BYTES {
-                body.extend_from_slice(&encoded);
-                encoding = Encoding::RleDictionary;
-                self.is_open = dictionary.len() * T::BYTES < limits.dictionary_bytes;
-                self.dictionary_start = dictionary.len();
-            } else {
-                let all = dictionary.values();
-                let page: Vec<T> = self.indices.iter().filter_map(|&i| all.get(i as usize).copied()).collect();
-                T::put(&page, &mut self.plain);
-                self.is_open = false;
-            }
-            self.indices.clear();
-            if !self.is_open {
-                self.indices = Vec::new();
-                dictionary.freeze(self.dictionary_start);
+        if let Some(mut dictionary) = self.dictionary.take_if(|d| self.is_open && d.len() > 0) {
+            statistics.values = self.indices.len();
+            let stays = self.finish_indices(&mut dictionary, limits, body, trial);
+            self.dictionary = Some(dictionary);
+            if stays? {
+                return Ok(Finished { encoding: Encoding::RleDictionary, statistics });
             }
         }
-        body.extend_from_slice(&self.plain);
-        self.plain.clear();
-        statistics.values = values;
-        Finished { encoding, statistics }
+        statistics.values = self.values.len();
+        let values = std::mem::take(&mut self.values);
+        if !self.choice.is_settled() && !values.is_empty() {
+            self.settle(&values, trial)?;
+        }
+        // Readers expect a page of nothing but nulls to be empty, whatever comes later.
+        let encoding = if values.is_empty() { Encoding::Plain } else { self.choice.encoding() };
+        encode(encoding, &values, body)?;
+        self.values = values;
+        self.values.clear();
+        Ok(Finished { encoding, statistics })
     }
 
     fn dictionary_page(&self, body: &mut Vec<u8>) -> usize {
@@ -229,10 +330,12 @@ impl<T: Native> Kernel for Primitives<T> {
 
     fn open_bytes(&self) -> usize {
         let dictionary = self.dictionary.as_ref().map_or(0, |d| d.len() * T::BYTES);
-        self.plain.len() + self.indices.len() * 2 + dictionary
+        self.values.len() * T::BYTES + self.indices.len() * 2 + dictionary
     }
 
     fn memory_bytes(&self) -> usize {
-        self.plain.capacity() + self.indices.capacity() * 4 + self.dictionary.as_ref().map_or(0, Numbers::memory_bytes)
+        self.values.capacity() * size_of::<T>()
+            + self.indices.capacity() * 4
+            + self.dictionary.as_ref().map_or(0, Numbers::memory_bytes)
     }
 }

@@ -31,7 +31,8 @@ impl Presses {
                 Some(index) => index,
                 None => {
                     let compressor = Compressor::new(options.compression)?;
-                    presses.push((options.compression, Press { compressor, body: Vec::new(), scratch: Vec::new() }));
+                    let press = Press { compressor, body: Vec::new(), scratch: Vec::new(), trial: Vec::new() };
+                    presses.push((options.compression, press));
                     presses.len() - 1
                 }
             };
@@ -46,8 +47,10 @@ impl Presses {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        let of_press =
-            |press: &Press| press.body.capacity() + press.scratch.capacity() + press.compressor.memory_bytes();
+        let of_press = |press: &Press| {
+            let buffers = [&press.body, &press.scratch, &press.trial];
+            buffers.iter().map(|b| b.capacity()).sum::<usize>() + press.compressor.memory_bytes()
+        };
         self.presses.iter().map(|(_, press)| of_press(press)).sum()
     }
 }
