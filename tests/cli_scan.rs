@@ -176,3 +176,30 @@ fn a_table_is_vacuumed_and_audited() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("\nfault: ") && ran.stdout.ends_with("the books do NOT add up\n"), "{}", ran.stdout);
 }
+
+#[test]
+fn row_groups_are_picked_by_bytes_starts_numbers_and_parts() {
+    let folder = Folder::new();
+    folder.put("in.ndjson", (0..10_000).map(|n| format!("{{\"n\":{}}}\n", n * n)).collect::<String>());
+    folder.ok(&["convert", "in.ndjson", "f.parquet", "--row-group-rows", "3000", "--compression", "none"]);
+    let count = |file: &str, option: &str, value: &str| folder.ok(&["scan", file, "--count", option, value]);
+    assert_eq!(count("f.parquet", "--row-groups", "0,3"), "4000\n");
+    assert_eq!(count("f.parquet", "--start-offsets", "4"), "3000\n");
+    assert_eq!(count("f.parquet", "--byte-range", "..5"), "0\n");
+    assert_eq!(count("f.parquet", "--byte-range", "5.."), "10000\n");
+    let parts: Vec<usize> =
+        ["0/2", "1/2"].map(|part| count("f.parquet", "--part", part).trim().parse().unwrap()).to_vec();
+    assert!(parts.iter().sum::<usize>() == 10_000 && parts.iter().all(|&rows| rows > 0), "{parts:?}");
+    folder.ok(&["convert", "in.ndjson", "table/"]);
+    let both = [count("table", "--part", "0/2"), count("table", "--part", "1/2")];
+    assert!(both == ["10000\n", "0\n"] || both == ["0\n", "10000\n"], "{both:?}");
+    for (file, option, says) in [
+        ("table", "--row-groups=1", "a table is divided by --part"),
+        ("in.ndjson", "--part=0/2", "--part is about tables and Parquet files"),
+        ("f.parquet", "--start-offsets=5", "no row group begins at byte 5"),
+        ("f.parquet", "--part=2/2", "is no part"),
+    ] {
+        let ran = folder.run(&["scan", file, "--count", option]);
+        assert!(ran.code != Some(0) && ran.stderr.contains(says), "{option}: {}", ran.stderr);
+    }
+}

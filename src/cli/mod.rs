@@ -18,6 +18,7 @@ mod progress;
 mod quantities;
 mod scan;
 mod selection;
+mod split;
 mod vacuum;
 
 use std::io::{self, Write};

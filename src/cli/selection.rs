@@ -5,6 +5,7 @@ use clap::Args;
 use super::formats::Request;
 use super::ingest::read_schema;
 use super::quantities::parse_memory;
+use super::split::Split;
 use crate::error::{Error, Result};
 use crate::predicate::sql;
 
@@ -26,6 +27,8 @@ pub(super) struct Selection {
     /// The columns of NDJSON or CSV, as a JSON file [default: inferred from all of it]
     #[arg(long, value_name = "FILE")]
     schema: Option<String>,
+    #[command(flatten)]
+    split: Split,
 }
 
 impl Selection {
@@ -36,6 +39,7 @@ impl Selection {
             limit: self.limit,
             memory_bytes: self.memory_bytes,
             schema: self.schema.as_deref().map(read_schema).transpose()?,
+            split: self.split.clone(),
         })
     }
 }

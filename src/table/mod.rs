@@ -46,7 +46,7 @@ pub use commit::Transaction;
 pub use history::CommitSummary;
 pub use partition::PartitionValues;
 pub use protocol::Protocol;
-pub use scan::{ScanOptions, TableCounts, TableScan};
+pub use scan::{Part, ScanOptions, TableCounts, TableScan};
 pub use snapshot::{Snapshot, SnapshotStats};
 pub use vacuum::{VacuumOptions, VacuumReport};
 

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
@@ -33,11 +34,30 @@ pub struct ScanOptions {
     pub predicate: Option<Predicate>,
     /// At most so many rows.
     pub limit: Option<u64>,
+    /// Only this part of the row groups, of the parts that readers divide the table into.
+    pub part: Option<Part>,
     /// How each file is read.
     pub reader: ReaderOptions,
 }
 
+/// One of the parts into which readers of the same version with the same predicate divide a table, by the bytes of its
+/// files, without talking to each other: together the parts have each row exactly once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 0 on.
+    pub number: u64,
+    /// How many there are.
+    pub of: u64,
+}
+
 impl ScanOptions {
+    /// With this part of the row groups only.
+    #[must_use]
+    pub fn with_part(mut self, number: u64, of: u64) -> ScanOptions {
+        self.part = Some(Part { number, of });
+        self
+    }
+
     /// With these columns only.
     #[must_use]
     pub fn with_columns(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> ScanOptions {
@@ -101,6 +121,8 @@ struct Planned {
     file: Arc<AddFile>,
     /// All rows match the predicate, by partition values alone.
     all_match: bool,
+    /// Only row groups whose middle is in here.
+    byte_range: Option<Range<u64>>,
 }
 
 /// The file that is being read.
@@ -138,8 +160,11 @@ impl Table {
             });
             if verdict != Verdict::Drop {
                 let all_match = may_match_all && verdict == Verdict::AllMatch;
-                files.push(Planned { file: Arc::clone(file), all_match });
+                files.push(Planned { file: Arc::clone(file), all_match, byte_range: None });
             }
+        }
+        if let Some(part) = options.part {
+            files = part.of_files(files)?;
         }
         let total = snapshot.files.len() as u64;
         Ok(TableScan {
@@ -163,6 +188,34 @@ impl Table {
             files: files.into_iter(),
             current: None,
         })
+    }
+}
+
+impl Part {
+    /// The files that lie in this part of the bytes of all, and which of their bytes do. Every row group has its middle in
+    /// just one part, even if a file is not as long as the log says: its last part has no end.
+    fn of_files(self, files: Vec<Planned>) -> Result<Vec<Planned>> {
+        let Part { number, of } = self;
+        if number >= of {
+            return Err(Error::invalid(format!("part {number} of {of}: parts are counted from 0")));
+        }
+        let bytes = |planned: &Planned| u128::from(planned.file.bytes.max(1));
+        let total: u128 = files.iter().map(bytes).sum();
+        let border = |number: u64| total * u128::from(number) / u128::from(of);
+        let (from, to) = (border(number), border(number + 1));
+        let mut of_part = Vec::new();
+        let mut start = 0;
+        for planned in files {
+            let end = start + bytes(&planned);
+            let low = from.max(start) - start;
+            let high = if to >= end { u64::MAX } else { u64::try_from(to.saturating_sub(start)).unwrap_or(u64::MAX) };
+            if from < end && to > start {
+                let low = u64::try_from(low).unwrap_or(u64::MAX);
+                of_part.push(Planned { byte_range: Some(low..high), ..planned });
+            }
+            start = end;
+        }
+        Ok(of_part)
     }
 }
 
@@ -217,7 +270,7 @@ impl TableScan {
     }
 
     fn open(&mut self, planned: Planned) -> Result<Open> {
-        let Planned { file, all_match } = planned;
+        let Planned { file, all_match, byte_range } = planned;
         self.counts.files_read += 1;
         let input = self.storage.open(&file.path).map_err(|e| self.missing(&file, e))?;
         let name = input.name().to_owned();
@@ -243,6 +296,7 @@ impl TableScan {
             columns: Some(columns.in_file()),
             predicate: (!pushed.is_empty()).then_some(Predicate::And(pushed)),
             limit: self.left.filter(|_| rest.is_none()),
+            byte_range,
             ..read::ScanOptions::default()
         };
         let scan = reader.scan(options).map_err(in_file)?;

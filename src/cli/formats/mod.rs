@@ -21,6 +21,7 @@ use self::selected::Selected;
 use self::table::TableWriter;
 use self::text::{Lines, TextWriter};
 use super::quantities::{bytes, count};
+use super::split::Split;
 use crate::error::{Error, Result};
 use crate::ingest::RowSchema;
 use crate::parquet::read::{FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions};
@@ -39,6 +40,8 @@ pub(super) struct Request {
     pub(super) memory_bytes: usize,
     /// The columns of text, if they are not to be inferred.
     pub(super) schema: Option<RowSchema>,
+    /// Which row groups of Parquet files.
+    pub(super) split: Split,
 }
 
 /// Batches and their schema, of a format that cannot leave anything out by itself.
@@ -133,16 +136,18 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
     let (schema, source) = match place(path)? {
         Place::Table(storage) => {
             let reader = ReaderOptions::default().with_memory_bytes(request.memory_bytes);
+            let part = request.split.of_table().map_err(|e| e.in_file(path))?;
             let Request { columns, predicate, limit, .. } = request;
             let table = Table::open(storage)?;
-            let scan = table.scan(TableScanOptions { columns, predicate, limit, reader })?;
+            let scan = table.scan(TableScanOptions { columns, predicate, limit, part, reader })?;
             (scan.schema().clone(), Source::Table(Box::new(scan), table.snapshot().stats().bytes))
         }
         Place::Parquet(input) => {
             let options = ReaderOptions::default().with_memory_bytes(request.memory_bytes);
-            let Request { columns, predicate, limit, .. } = request;
-            let scan =
-                FileReader::open(input, options)?.scan(ScanOptions { columns, predicate, limit, row_groups: None })?;
+            let Request { columns, predicate, limit, split, .. } = request;
+            let wanted = ScanOptions { columns, predicate, limit, ..ScanOptions::default() };
+            let wanted = split.of_file(input.bytes(), wanted);
+            let scan = FileReader::open(input, options)?.scan(wanted)?;
             (scan.schema().clone(), Source::Parquet(Box::new(scan)))
         }
         Place::Arrow(input) => {

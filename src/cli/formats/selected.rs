@@ -21,6 +21,7 @@ pub(super) struct Selected {
 
 impl Selected {
     pub(super) fn new(source: Batches, request: &Request) -> Result<Selected> {
+        request.split.of_others()?;
         let predicate = request.predicate.as_ref().map(|p| p.bind(&source.schema)).transpose()?;
         let projection = match &request.columns {
             Some(columns) => {

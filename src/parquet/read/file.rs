@@ -14,6 +14,7 @@ use crate::storage::Input;
 use super::column_chunk::{self, index_range};
 use super::inspect::{self, PageInfo};
 use super::scan::Scan;
+use super::split;
 use super::{ReaderOptions, ScanOptions};
 
 /// What is read of the file's end at once: most footers are shorter.
@@ -93,6 +94,11 @@ impl FileReader {
     /// What a person calls the file.
     pub fn name(&self) -> &str {
         self.parts.input.name()
+    }
+
+    /// The byte at which a row group begins: the first page of its first column. None for one without columns.
+    pub fn row_group_start(&self, row_group: usize) -> Result<Option<u64>> {
+        split::start(&self.parts.footer, row_group).map_err(|e| e.in_file(self.name()))
     }
 
     /// Starts a scan. Nothing is fetched before its first batch is asked for.

@@ -29,8 +29,11 @@ mod page;
 mod prune;
 mod scan;
 mod selection;
+mod split;
 mod target;
 mod transcode;
+
+use std::ops::Range;
 
 use crate::predicate::Predicate;
 
@@ -91,6 +94,11 @@ pub struct ScanOptions {
     pub limit: Option<u64>,
     /// Only these row groups, in this order.
     pub row_groups: Option<Vec<usize>>,
+    /// Only row groups whose middle is in this range of the file's bytes. Ranges that cover the file without overlapping
+    /// have each group exactly once, so readers can divide a file without talking to each other.
+    pub byte_range: Option<Range<u64>>,
+    /// Only row groups that begin at one of these bytes; see [`FileReader::row_group_start`].
+    pub start_offsets: Option<Vec<u64>>,
 }
 
 impl ScanOptions {
@@ -119,6 +127,20 @@ impl ScanOptions {
     #[must_use]
     pub fn with_row_groups(mut self, row_groups: impl IntoIterator<Item = usize>) -> ScanOptions {
         self.row_groups = Some(row_groups.into_iter().collect());
+        self
+    }
+
+    /// With row groups only whose middle is in this range of bytes.
+    #[must_use]
+    pub fn with_byte_range(mut self, range: Range<u64>) -> ScanOptions {
+        self.byte_range = Some(range);
+        self
+    }
+
+    /// With row groups only that begin at one of these bytes.
+    #[must_use]
+    pub fn with_start_offsets(mut self, offsets: impl IntoIterator<Item = u64>) -> ScanOptions {
+        self.start_offsets = Some(offsets.into_iter().collect());
         self
     }
 }

@@ -23,6 +23,7 @@ use super::field::FieldReader;
 use super::file::FileParts;
 use super::prune::{self, Named};
 use super::selection::Selection;
+use super::split;
 use super::{ReaderOptions, ScanCounts, ScanOptions};
 
 /// Rows that match in runs shorter than this on average are read with their neighbours, and filtered after.
@@ -125,16 +126,7 @@ impl Scan {
             coalescer: BatchCoalescer::new(Arc::clone(&schema), reader.batch_rows)
                 .with_biggest_coalesce_batch_size(Some(reader.batch_rows / 2)),
         });
-        let group_count = file.footer.groups.len();
-        let groups: VecDeque<usize> = match options.row_groups {
-            Some(groups) => groups.into(),
-            None => (0..group_count).collect(),
-        };
-        if let Some(wrong) = groups.iter().find(|&&g| g >= group_count) {
-            return Err(Error::invalid(format!(
-                "there is no row group {wrong}: the file has {group_count}, from 0 on"
-            )));
-        }
+        let groups = split::groups(&file.footer, options.row_groups, options.byte_range, options.start_offsets)?;
         Ok(Scan {
             file,
             schema,
@@ -142,7 +134,7 @@ impl Scan {
             columns,
             output,
             filter,
-            groups,
+            groups: groups.into(),
             group: None,
             left: options.limit.unwrap_or(u64::MAX),
             counts: ScanCounts::default(),
