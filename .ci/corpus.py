@@ -15,7 +15,7 @@ import tempfile
 check, program = sys.argv[1:]
 with tempfile.TemporaryDirectory() as folder:
     lines = os.path.join(folder, "outcomes.jsonl")
-    done = subprocess.run([sys.executable, check, program, "--json", lines], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, check, program, "--key-args", "--keys {keys}", "--json", lines], stdout=subprocess.PIPE, text=True)
     if not os.path.exists(lines):
         sys.exit(f"{check} gave no outcomes:\n{done.stdout}")
     outcomes = [json.loads(line) for line in open(lines)]

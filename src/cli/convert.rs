@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::formats::{self, RowWriter};
+use super::keys::EncryptionArgs;
 use super::quantities::{bytes, of, parse_memory};
 use super::selection::Selection;
 use super::{Ending, interrupt};
@@ -30,6 +31,8 @@ pub(super) struct Convert {
     selection: Selection,
     #[command(flatten)]
     parquet: Parquet,
+    #[command(flatten)]
+    encryption: EncryptionArgs,
 }
 
 /// How a Parquet file is written.
@@ -106,8 +109,9 @@ impl Convert {
     pub(super) fn run(&self) -> Result<Ending> {
         let rows = formats::open(&self.from, self.selection.request()?)?;
         let in_output = |e: Error| e.in_file(&self.to);
-        let mut writer =
-            RowWriter::create(&self.to, rows.schema().clone(), self.parquet.options()).map_err(in_output)?;
+        let mut options = self.parquet.options();
+        options.encryption = self.encryption.read()?;
+        let mut writer = RowWriter::create(&self.to, rows.schema().clone(), options).map_err(in_output)?;
         let mut written = 0;
         for batch in rows {
             let batch = batch?;

@@ -12,6 +12,7 @@ mod formats;
 mod ingest;
 mod inspect;
 mod interrupt;
+mod keys;
 mod nested;
 mod panics;
 mod progress;

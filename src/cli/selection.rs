@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::formats::Request;
 use super::ingest::read_schema;
+use super::keys::Keys;
 use super::quantities::parse_memory;
 use super::split::Split;
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub(super) struct Selection {
     schema: Option<String>,
     #[command(flatten)]
     split: Split,
+    #[command(flatten)]
+    keys: Keys,
 }
 
 impl Selection {
@@ -40,6 +43,7 @@ impl Selection {
             memory_bytes: self.memory_bytes,
             schema: self.schema.as_deref().map(read_schema).transpose()?,
             split: self.split.clone(),
+            keys: self.keys.read()?,
         })
     }
 }

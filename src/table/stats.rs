@@ -92,7 +92,11 @@ impl Stats {
             u64::try_from(footer.num_rows).map_err(|_| Error::corrupt("the footer has a negative number of rows"))?;
         let mut stats = Stats { num_records: Some(rows), tight_bounds: Some(true), ..Stats::default() };
         for (at, leaf) in from_parquet(footer)?.leaves.iter().enumerate().take(COLUMNS_MAX) {
-            let chunks = footer.row_groups.iter().map(|group| group.columns.get(at)?.meta_data.as_ref());
+            // What a file encrypts, the log must not tell.
+            let chunks = footer.row_groups.iter().map(|group| {
+                let chunk = group.columns.get(at).filter(|chunk| chunk.crypto_metadata.is_none())?;
+                chunk.meta_data.as_ref()
+            });
             let Some(chunks) = chunks.collect::<Option<Vec<_>>>() else { continue };
             let [name] = leaf.path.as_slice() else { continue };
             let Ok(field) = schema.field_with_name(name) else { continue };

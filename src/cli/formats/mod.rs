@@ -24,7 +24,7 @@ use super::quantities::{bytes, count};
 use super::split::Split;
 use crate::error::{Error, Result};
 use crate::ingest::RowSchema;
-use crate::parquet::read::{FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions};
+use crate::parquet::read::{Decryption, FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions};
 use crate::parquet::write::{FileWriter, WriterOptions};
 use crate::predicate::Predicate;
 use crate::storage::{Output, Storage};
@@ -42,6 +42,16 @@ pub(super) struct Request {
     pub(super) schema: Option<RowSchema>,
     /// Which row groups of Parquet files.
     pub(super) split: Split,
+    /// Of encrypted Parquet.
+    pub(super) keys: Option<Decryption>,
+}
+
+impl Request {
+    fn reader(&self) -> ReaderOptions {
+        let mut options = ReaderOptions::default().with_memory_bytes(self.memory_bytes);
+        options.decryption = self.keys.clone();
+        options
+    }
 }
 
 /// Batches and their schema, of a format that cannot leave anything out by itself.
@@ -135,7 +145,7 @@ impl std::fmt::Display for Counts {
 pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
     let (schema, source) = match place(path)? {
         Place::Table(storage) => {
-            let reader = ReaderOptions::default().with_memory_bytes(request.memory_bytes);
+            let reader = request.reader();
             let part = request.split.of_table().map_err(|e| e.in_file(path))?;
             let Request { columns, predicate, limit, .. } = request;
             let table = Table::open(storage)?;
@@ -143,7 +153,7 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
             (scan.schema().clone(), Source::Table(Box::new(scan), table.snapshot().stats().bytes))
         }
         Place::Parquet(input) => {
-            let options = ReaderOptions::default().with_memory_bytes(request.memory_bytes);
+            let options = request.reader();
             let Request { columns, predicate, limit, split, .. } = request;
             let wanted = ScanOptions { columns, predicate, limit, ..ScanOptions::default() };
             let wanted = split.of_file(input.bytes(), wanted);

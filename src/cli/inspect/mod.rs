@@ -15,6 +15,7 @@ use super::Ending;
 use super::cells::{Form, cells};
 use super::display::fit;
 use super::formats::{self, Place};
+use super::keys::Keys;
 use crate::error::{Error, Result};
 use crate::parquet::read::{FileReader, ReaderOptions};
 use crate::table::Table;
@@ -34,6 +35,8 @@ pub(super) struct Inspect {
     /// As one JSON document
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    keys: Keys,
 }
 
 impl Inspect {
@@ -41,7 +44,8 @@ impl Inspect {
         let mut out = BufWriter::new(io::stdout().lock());
         match formats::place(&self.path)? {
             Place::Parquet(input) => {
-                let file = FileReader::open(input, ReaderOptions::default())?;
+                let options = ReaderOptions { decryption: self.keys.read()?, ..ReaderOptions::default() };
+                let file = FileReader::open(input, options)?;
                 match self.json {
                     true => print_json(&parquet::json(&file, self.pages)?, &mut out)?,
                     false => parquet::print(&file, self.pages, &mut out)?,

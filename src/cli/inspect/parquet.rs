@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Aligned, bound_text};
 use crate::cli::cells::type_name;
 use crate::cli::quantities::{bytes, count, of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::format::schema::TimeUnit;
 use crate::parquet::format::{ColumnMetaData, LogicalType, PageType, Repetition};
@@ -15,8 +15,10 @@ use crate::parquet::read::{FileReader, PageInfo};
 
 /// One column chunk, as people want to see it.
 struct Chunk<'a> {
+    column: usize,
     leaf: &'a Leaf,
-    meta: &'a ColumnMetaData,
+    meta: ColumnMetaData,
+    is_encrypted: bool,
     compressed: u64,
     uncompressed: u64,
     nulls: Option<u64>,
@@ -52,7 +54,7 @@ pub(super) fn print(file: &FileReader, pages: bool, out: &mut impl Write) -> Res
     }
     schema.print("  ", out)?;
     for (at, group) in metadata.row_groups.iter().enumerate() {
-        let chunks = chunks(file, at)?;
+        let (chunks, hidden) = chunks(file, at)?;
         let (compressed, uncompressed) = sums(&chunks);
         writeln!(
             out,
@@ -77,7 +79,7 @@ pub(super) fn print(file: &FileReader, pages: bool, out: &mut impl Write) -> Res
         for chunk in &chunks {
             table.row(vec![
                 chunk.leaf.name(),
-                encodings(chunk.meta).join(" "),
+                encodings(&chunk.meta).join(" "),
                 upper(&chunk.meta.codec),
                 count(unsigned(chunk.meta.num_values)),
                 chunk.nulls.map_or("-".into(), count),
@@ -89,10 +91,17 @@ pub(super) fn print(file: &FileReader, pages: bool, out: &mut impl Write) -> Res
             ]);
         }
         table.print("  ", out)?;
+        let encrypted: Vec<String> = chunks.iter().filter(|c| c.is_encrypted).map(|c| c.leaf.name()).collect();
+        if !encrypted.is_empty() {
+            writeln!(out, "  encrypted: {}", encrypted.join(", "))?;
+        }
+        for Hidden { leaf, why } in &hidden {
+            writeln!(out, "  column {}: {why}", leaf.name())?;
+        }
         if pages {
-            for (column, chunk) in chunks.iter().enumerate() {
+            for chunk in &chunks {
                 writeln!(out, "\n  pages of {}", chunk.leaf.name())?;
-                print_pages(&file.pages(at, column)?, out)?;
+                print_pages(&file.pages(at, chunk.column)?, out)?;
             }
         }
     }
@@ -145,24 +154,25 @@ pub(super) fn json(file: &FileReader, pages: bool) -> Result<Value> {
         .collect();
     let mut groups = Vec::new();
     for (at, group) in metadata.row_groups.iter().enumerate() {
-        let chunks = chunks(file, at)?;
+        let (chunks, hidden) = chunks(file, at)?;
         let (compressed, uncompressed) = sums(&chunks);
         let columns: Result<Vec<Value>> = chunks
             .iter()
-            .enumerate()
-            .map(|(column, chunk)| {
+            .map(|chunk| {
                 let all = match pages {
-                    true => Some(file.pages(at, column)?.iter().map(page_json).collect()),
+                    true => Some(file.pages(at, chunk.column)?.iter().map(page_json).collect()),
                     false => None,
                 };
                 Ok(chunk_json(chunk, all))
             })
             .collect();
+        let hidden: Vec<Value> = hidden.iter().map(|h| json!({"path": h.leaf.path, "refusal": h.why})).collect();
         groups.push(json!({
             "rows": group.num_rows,
             "compressed_bytes": compressed,
             "uncompressed_bytes": uncompressed,
             "columns": columns?,
+            "hidden_columns": hidden,
         }));
     }
     let pairs = metadata.key_value_metadata.iter().flatten();
@@ -181,7 +191,7 @@ pub(super) fn json(file: &FileReader, pages: bool) -> Result<Value> {
 fn chunk_json(chunk: &Chunk<'_>, pages: Option<Vec<Value>>) -> Value {
     let mut value = json!({
         "path": chunk.leaf.path,
-        "encodings": encodings(chunk.meta),
+        "encodings": encodings(&chunk.meta),
         "codec": upper(&chunk.meta.codec),
         "values": chunk.meta.num_values,
         "compressed_bytes": chunk.compressed,
@@ -196,6 +206,7 @@ fn chunk_json(chunk: &Chunk<'_>, pages: Option<Vec<Value>>) -> Value {
             "min_is_exact": chunk.min_exact,
             "max_is_exact": chunk.max_exact,
         },
+        "encrypted": chunk.is_encrypted,
         "column_index": chunk.column_index,
         "offset_index": chunk.offset_index,
         "bloom_filter": chunk.meta.bloom_filter_offset.is_some(),
@@ -222,17 +233,31 @@ fn page_json(page: &PageInfo) -> Value {
     })
 }
 
-fn chunks(file: &FileReader, group: usize) -> Result<Vec<Chunk<'_>>> {
+/// A chunk of which nothing is known, for want of a key.
+struct Hidden<'a> {
+    leaf: &'a Leaf,
+    why: String,
+}
+
+fn chunks(file: &FileReader, group: usize) -> Result<(Vec<Chunk<'_>>, Vec<Hidden<'_>>)> {
     let columns = file.metadata()?.row_groups.get(group).map(|g| g.columns.as_slice()).unwrap_or_default();
     let leaves = &file.parquet_schema().leaves;
-    let mut chunks = Vec::new();
+    let (mut chunks, mut hidden) = (Vec::new(), Vec::new());
     for (at, (chunk, leaf)) in columns.iter().zip(leaves).enumerate() {
-        let Some(meta) = &chunk.meta_data else { continue };
+        let meta = match file.column_metadata(group, at) {
+            Ok(meta) => meta,
+            Err(e @ Error::Invalid(_)) => {
+                hidden.push(Hidden { leaf, why: e.message().to_owned() });
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         let bounds = file.chunk_bounds(group, at)?;
         let statistics = meta.statistics.as_ref();
         chunks.push(Chunk {
+            column: at,
             leaf,
-            meta,
+            is_encrypted: chunk.crypto_metadata.is_some(),
             compressed: unsigned(meta.total_compressed_size),
             uncompressed: unsigned(meta.total_uncompressed_size),
             nulls: bounds.null_count,
@@ -243,9 +268,10 @@ fn chunks(file: &FileReader, group: usize) -> Result<Vec<Chunk<'_>>> {
             max_exact: statistics.and_then(|s| s.is_max_value_exact),
             column_index: chunk.column_index_offset.is_some(),
             offset_index: chunk.offset_index_offset.is_some(),
+            meta,
         });
     }
-    Ok(chunks)
+    Ok((chunks, hidden))
 }
 
 fn sums(chunks: &[Chunk<'_>]) -> (u64, u64) {

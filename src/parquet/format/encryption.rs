@@ -11,6 +11,7 @@
 //! The AAD is not stored but authenticated: a module that was moved does not decrypt.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aes::cipher::{KeyIvInit, StreamCipher};
 use aes_gcm::aead::{Aead, KeyInit, Payload};
@@ -105,9 +106,103 @@ impl Module {
     }
 }
 
+/// What the modules of one file have in common: the start of every AAD, and how pages are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCipher {
+    aad: Arc<[u8]>,
+    pages_by_ctr: bool,
+}
+
+impl FileCipher {
+    /// For a file that says `algorithm`; `prefix` is that of its AAD, whether the file has it or not.
+    pub fn new(algorithm: &EncryptionAlgorithm, prefix: &[u8]) -> Result<FileCipher> {
+        let (parameters, pages_by_ctr) = algorithm.parameters()?;
+        let unique = parameters.aad_file_unique.as_deref().unwrap_or_default();
+        Ok(FileCipher { aad: [prefix, unique].concat().into(), pages_by_ctr })
+    }
+
+    /// The AAD of the footer.
+    pub fn footer_aad(&self) -> Vec<u8> {
+        Module::FOOTER.aad(&self.aad)
+    }
+
+    /// For the chunk at these ordinals, whose key is `key`; [`Error::Limit`] when they are beyond 32767.
+    pub fn chunk(&self, key: Arc<Key>, row_group: usize, column: usize) -> Result<ChunkCipher> {
+        Ok(ChunkCipher {
+            key,
+            file: self.clone(),
+            row_group: ordinal(row_group as u64, "row groups")?,
+            column: ordinal(column as u64, "columns")?,
+        })
+    }
+}
+
+impl EncryptionAlgorithm {
+    /// What it says of AADs, and whether pages are encrypted by AES-CTR; [`Error::Unsupported`] when it is not known.
+    pub fn parameters(&self) -> Result<(&AesParameters, bool)> {
+        match self {
+            EncryptionAlgorithm::AesGcmV1(parameters) => Ok((parameters, false)),
+            EncryptionAlgorithm::AesGcmCtrV1(parameters) => Ok((parameters, true)),
+            EncryptionAlgorithm::Unknown(id) => {
+                Err(Error::unsupported(format!("the file is encrypted by an algorithm of the number {id}")))
+            }
+        }
+    }
+}
+
+/// Seals and opens the modules of one column chunk.
+#[derive(Debug, Clone)]
+pub struct ChunkCipher {
+    key: Arc<Key>,
+    file: FileCipher,
+    row_group: i16,
+    column: i16,
+}
+
+impl ChunkCipher {
+    /// The module of `plain`; `page` counts data pages, and is passed over where the kind has no page.
+    pub fn seal(&self, kind: ModuleType, page: u64, plain: &[u8]) -> Result<Vec<u8>> {
+        if self.is_by_ctr(kind) {
+            return self.key.seal_ctr(plain);
+        }
+        self.key.seal(plain, &self.aad(kind, page)?)
+    }
+
+    /// The module of this kind and page at the start of `bytes`, and the bytes that it took.
+    pub fn open(&self, kind: ModuleType, page: u64, bytes: &[u8]) -> Result<(Vec<u8>, usize)> {
+        if self.is_by_ctr(kind) {
+            return self.key.open_ctr(bytes);
+        }
+        self.key.open(bytes, &self.aad(kind, page)?)
+    }
+
+    fn is_by_ctr(&self, kind: ModuleType) -> bool {
+        self.file.pages_by_ctr && matches!(kind, ModuleType::DataPage | ModuleType::DictionaryPage)
+    }
+
+    fn aad(&self, kind: ModuleType, page: u64) -> Result<Vec<u8>> {
+        let has_page = matches!(kind, ModuleType::DataPage | ModuleType::DataPageHeader);
+        let page = if has_page { ordinal(page, "pages of a column chunk")? } else { 0 };
+        Ok(Module { kind, row_group: self.row_group, column: self.column, page }.aad(&self.file.aad))
+    }
+}
+
+fn ordinal(number: u64, of_what: &str) -> Result<i16> {
+    i16::try_from(number).map_err(|_| {
+        Error::limit(format!("number {number} of the {of_what}: encrypted files have numbers up to {}", i16::MAX))
+    })
+}
+
+/// The bytes of a module, as the length before it says, without opening it.
+pub fn module_bytes(bytes: &[u8]) -> Result<usize> {
+    Ok((Cursor::new(bytes).u32_le()? as usize).saturating_add(LENGTH_BYTES))
+}
+
 const LENGTH_BYTES: usize = 4;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
+/// Bytes of the signature behind a footer in the clear.
+pub const SIGNATURE_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 
 /// A key of 16, 24 or 32 bytes, ready to use. Its bytes are not shown.
 #[derive(Clone)]
@@ -244,9 +339,14 @@ impl Key {
 }
 
 fn nonce() -> Result<[u8; NONCE_BYTES]> {
-    let mut nonce = [0; NONCE_BYTES];
-    getrandom::fill(&mut nonce).map_err(|e| Error::io(format!("the system has no random numbers: {e}")))?;
-    Ok(nonce)
+    random()
+}
+
+/// Bytes that nobody can foretell.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io(format!("the system has no random numbers: {e}")))?;
+    Ok(bytes)
 }
 
 fn frame(nonce: &[u8; NONCE_BYTES], sealed: &[u8]) -> Result<Vec<u8>> {

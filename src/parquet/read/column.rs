@@ -53,7 +53,7 @@ impl Column {
             chunk: None,
             rows_ahead: 0,
             page: Page::default(),
-            opener: PageOpener::new(verify_crc, budget.reservation()),
+            opener: PageOpener::new(verify_crc, budget),
             skip: 0,
             mask: BooleanBufferBuilder::new(0),
             pages_read: 0,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use crate::parquet::format::encryption::{self, ChunkCipher, ModuleType};
 use crate::parquet::format::thrift;
 use crate::parquet::format::{Codec, ColumnChunk, ColumnMetaData, OffsetIndex, PageHeader, PageType};
 use crate::storage::Input;
@@ -42,7 +43,9 @@ pub(super) struct RawPage {
     /// File position of the header.
     pub offset: u64,
     pub header_bytes: usize,
+    /// Encrypted where there is a cipher.
     pub body: Bytes,
+    pub cipher: Option<Arc<ChunkCipher>>,
     /// Rows in it, where an offset index tells.
     pub rows: Option<usize>,
 }
@@ -57,6 +60,8 @@ pub(super) struct ChunkPages {
     overrun: u64,
     /// Whether a value is a row.
     is_flat: bool,
+    /// Of an encrypted chunk.
+    cipher: Option<Arc<ChunkCipher>>,
     way: Way,
     /// Data pages given or passed over.
     ordinal: u64,
@@ -101,6 +106,7 @@ impl ChunkPages {
             range,
             overrun,
             is_flat,
+            cipher: None,
             way,
             ordinal: 0,
             dictionary: None,
@@ -108,6 +114,12 @@ impl ChunkPages {
             bytes_fetched: 0,
             pages_skipped: 0,
         })
+    }
+
+    /// The same of an encrypted chunk.
+    pub(super) fn with_cipher(mut self, cipher: Option<ChunkCipher>) -> ChunkPages {
+        self.cipher = cipher.map(Arc::new);
+        self
     }
 
     /// Whether pages are found by an offset index.
@@ -144,7 +156,8 @@ impl ChunkPages {
         if *at >= self.range.end {
             return Ok(None);
         }
-        let page = split_page(bytes, *at, self.ordinal)?;
+        let first = *at == self.range.start;
+        let page = split_page(bytes, *at, self.ordinal, self.cipher.as_ref(), first)?;
         *at += (page.header_bytes + page.body.len()) as u64;
         if matches!(page.header.type_, PageType::DataPage | PageType::DataPageV2) {
             self.ordinal += 1;
@@ -218,14 +231,14 @@ impl ChunkPages {
         if !self.has_dictionary && self.range.start < first {
             let range = self.range.start..first;
             let mut bytes = self.fetch(range.clone())?;
-            let page = split_page(&mut bytes, range.start, 0)?;
+            let page = split_page(&mut bytes, range.start, 0, self.cipher.as_ref(), true)?;
             if page.header.type_ == PageType::DictionaryPage {
                 self.keep_dictionary(page)?;
             }
         }
         let ordinal = self.ordinal - 1;
         let mut bytes = self.fetch(span.bytes.clone())?;
-        let page = split_page(&mut bytes, span.bytes.start, ordinal)?;
+        let page = split_page(&mut bytes, span.bytes.start, ordinal, self.cipher.as_ref(), false)?;
         let values = data_values(&page.header).ok_or_else(|| {
             Error::corrupt(format!("a {:?} where the offset index has a data page", page.header.type_))
                 .at_byte(page.offset)
@@ -285,10 +298,21 @@ pub(super) fn data_values(header: &PageHeader) -> Option<usize> {
     usize::try_from(values).ok()
 }
 
-/// Takes the page at the start of `bytes`, which begin at `offset` in the file.
-fn split_page(bytes: &mut Bytes, offset: u64, ordinal: u64) -> Result<RawPage> {
+/// Takes the page at the start of `bytes`, which begin at `offset` in the file. Only the `first` one of a chunk may be a
+/// dictionary.
+fn split_page(
+    bytes: &mut Bytes,
+    offset: u64,
+    ordinal: u64,
+    cipher: Option<&Arc<ChunkCipher>>,
+    first: bool,
+) -> Result<RawPage> {
     let place = |e: Error| e.at_byte(offset).in_page(ordinal);
-    let (header, header_bytes) = thrift::decode::<PageHeader>(bytes, offset).map_err(place)?;
+    let (header, header_bytes) = match cipher {
+        None => thrift::decode::<PageHeader>(bytes, offset),
+        Some(cipher) => open_header(bytes, ordinal, cipher, first),
+    }
+    .map_err(place)?;
     let left = bytes.len() - header_bytes;
     let body = usize::try_from(header.compressed_page_size).ok().filter(|&n| n <= left).ok_or_else(|| {
         place(Error::corrupt(format!("a page of {} bytes, {left} are left of the chunk", header.compressed_page_size)))
@@ -303,7 +327,46 @@ fn split_page(bytes: &mut Bytes, offset: u64, ordinal: u64) -> Result<RawPage> {
         return Err(place(Error::corrupt(format!("a {:?} without the count of its values", header.type_))));
     }
     let _header = bytes.split_to(header_bytes);
-    Ok(RawPage { header, ordinal, offset, header_bytes, body: bytes.split_to(body), rows: None })
+    let body = bytes.split_to(body);
+    Ok(RawPage { header, ordinal, offset, header_bytes, body, cipher: cipher.cloned(), rows: None })
+}
+
+/// The header at the start of `bytes`, encrypted, and the bytes that it took.
+fn open_header(bytes: &[u8], ordinal: u64, cipher: &ChunkCipher, first: bool) -> Result<(PageHeader, usize)> {
+    // It is copied to be decrypted, which no budget counts.
+    const HEADER_BYTES_MAX: usize = 16 << 20;
+    let module_bytes = encryption::module_bytes(bytes)?;
+    if module_bytes > HEADER_BYTES_MAX {
+        return Err(Error::limit(format!(
+            "an encrypted page header of {module_bytes} bytes, at most {HEADER_BYTES_MAX}"
+        )));
+    }
+    let as_data = || cipher.open(ModuleType::DataPageHeader, ordinal, bytes);
+    // The key tells which of both it is, since not all writers say where a dictionary is.
+    let (plain, used) = match first {
+        true => cipher.open(ModuleType::DictionaryPageHeader, 0, bytes).or_else(|_| as_data())?,
+        false => as_data()?,
+    };
+    let (header, _) = thrift::decode::<PageHeader>(&plain, 0)
+        .map_err(|e| Error::corrupt(format!("{} (in a decrypted page header)", e.message())))?;
+    Ok((header, used))
+}
+
+impl RawPage {
+    /// Its body as it was before encryption. `take_memory` is asked before it is copied.
+    pub(super) fn open(&self, take_memory: impl FnOnce(usize) -> Result<()>) -> Result<Bytes> {
+        let Some(cipher) = &self.cipher else { return Ok(self.body.clone()) };
+        take_memory(self.body.len())?;
+        let kind = match self.header.type_ {
+            PageType::DictionaryPage => ModuleType::DictionaryPage,
+            _ => ModuleType::DataPage,
+        };
+        let (plain, used) = cipher.open(kind, self.ordinal, &self.body)?;
+        if used != self.body.len() {
+            return Err(Error::corrupt(format!("an encrypted page of {used} bytes in one of {}", self.body.len())));
+        }
+        Ok(plain.into())
+    }
 }
 
 /// Where the chunk's pages lie: from its dictionary page if there is one before the data pages.
@@ -381,11 +444,11 @@ pub(super) fn index_range(offset: Option<i64>, length: Option<i32>, file_bytes: 
 }
 
 /// The chunk's metadata, which must stand in this file.
-pub(super) fn metadata(chunk: &ColumnChunk) -> Result<&ColumnMetaData> {
+pub(super) fn metadata(chunk: ColumnChunk) -> Result<ColumnMetaData> {
     if let Some(path) = &chunk.file_path {
         return Err(Error::unsupported(format!("the chunk lies in another file, {path}")));
     }
-    chunk.meta_data.as_ref().ok_or_else(|| Error::unsupported("the chunk's metadata is not in the footer (encrypted?)"))
+    chunk.meta_data.ok_or_else(|| Error::unsupported("the chunk's metadata is not in the footer"))
 }
 
 /// The ranges to fetch for the pages that are touched, neighbours joined.

@@ -7,7 +7,7 @@ use arrow_array::ArrayRef;
 
 use super::budget::Budget;
 use super::column::{ChunkCounts, Column};
-use super::column_chunk::{self, ChunkPages};
+use super::column_chunk::ChunkPages;
 use super::file::FileParts;
 use super::nested::NestedColumn;
 use super::prune;
@@ -66,13 +66,13 @@ impl FieldReader {
         for number in self.leaves.clone() {
             let leaf = file.leaf(number)?;
             let place = |e: Error| e.in_column(leaf.name());
-            let chunk = file.chunk(group, number)?;
-            let meta = column_chunk::metadata(&chunk).map_err(place)?;
+            let (meta, cipher) = file.open_chunk(group, number).map_err(place)?;
             // A full scan needs no index, so that it cannot fail by one.
             let spans = if is_selective { prune::spans(file, group, number)? } else { None };
             let input = Arc::clone(&file.input);
             let is_flat = leaf.is_flat();
-            chunks.push(ChunkPages::new(input, meta, file.overrun, is_flat, spans, selection).map_err(place)?);
+            let chunk = ChunkPages::new(input, &meta, file.overrun, is_flat, spans, selection).map_err(place)?;
+            chunks.push(chunk.with_cipher(cipher));
         }
         match &mut self.decoder {
             Decoder::Flat(column) => chunks.into_iter().for_each(|chunk| column.start_chunk(chunk, rows)),

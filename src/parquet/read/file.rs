@@ -1,17 +1,20 @@
 //! An open file: its footer, checked, and its page indexes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{self, Leaf, ParquetSchema};
+use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
-use crate::parquet::format::{ColumnChunk, ColumnIndex, FileMetaData, Footer, OffsetIndex, thrift};
+use crate::parquet::format::{ColumnChunk, ColumnIndex, ColumnMetaData, FileMetaData, Footer, OffsetIndex, thrift};
 use crate::predicate::ColumnBounds;
 use crate::storage::Input;
 
 use super::column_chunk::{self, index_range};
+use super::decryption::{self, Decryptor, OpenedFooter};
 use super::inspect::{self, PageInfo};
 use super::scan::Scan;
 use super::split;
@@ -46,7 +49,8 @@ impl FileReader {
     ///
     /// # Errors
     /// [`Error::Corrupt`] when it is no Parquet file, is cut short or its metadata contradicts itself;
-    /// [`Error::Unsupported`] when the footer is encrypted; [`Error::Limit`] when it is larger than the budget.
+    /// [`Error::Invalid`] when the footer is encrypted and [`ReaderOptions::decryption`] has no key for it;
+    /// [`Error::Limit`] when it is larger than the budget.
     pub fn open(input: Arc<dyn Input>, options: ReaderOptions) -> Result<FileReader> {
         let name = input.name().to_string();
         let parts = FileParts::open(input, &options).map_err(|e| e.in_file(name))?;
@@ -71,7 +75,13 @@ impl FileReader {
         self.parts.footer.whole().map_err(|e| e.in_file(self.name()))
     }
 
-    /// The metadata of one column chunk. `column` counts leaves.
+    /// What the footer says of a column chunk; of an encrypted one, by its key. `column` counts leaves.
+    pub fn column_metadata(&self, row_group: usize, column: usize) -> Result<ColumnMetaData> {
+        let opened = self.parts.open_chunk(row_group, column);
+        opened.map(|(metadata, _)| metadata).map_err(|e| self.place(e, column))
+    }
+
+    /// The metadata of one column chunk as it stands in the footer, encrypted or not. `column` counts leaves.
     pub fn chunk(&self, row_group: usize, column: usize) -> Result<ColumnChunk> {
         self.parts.chunk(row_group, column).map_err(|e| self.place(e, column))
     }
@@ -149,6 +159,8 @@ pub(super) struct FileParts {
     /// What pages may reach past their chunks by.
     pub overrun: u64,
     memory_bytes: usize,
+    /// Of a file that is encrypted.
+    decryptor: Option<Decryptor>,
 }
 
 impl FileParts {
@@ -162,7 +174,7 @@ impl FileParts {
         let Some(tail) = end.last_chunk::<{ TAIL_BYTES as usize }>() else {
             return Err(Error::corrupt(format!("a file of {file_bytes} bytes is too short to be Parquet")));
         };
-        let range = footer::locate(*tail, file_bytes)?;
+        let (range, is_encrypted) = footer::locate(*tail, file_bytes)?;
         if range.end - range.start > options.memory_bytes as u64 {
             return Err(Error::limit(format!(
                 "a footer of {} bytes, the reader may take {}: raise memory_bytes",
@@ -174,7 +186,8 @@ impl FileParts {
             Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
             None => input.read(range.clone())?,
         };
-        let (footer, elements) = Footer::decode(bytes, range.start)?;
+        let OpenedFooter { footer, elements, decryptor } =
+            decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref())?;
         let schema = arrow::from_elements(elements, footer.key_value_metadata.as_deref())?;
         let mut rows = 0u64;
         for (number, group) in footer.groups.iter().enumerate() {
@@ -189,7 +202,7 @@ impl FileParts {
                 .ok_or_else(|| Error::corrupt(format!("row group {number} has {} rows", group.num_rows)))?;
         }
         let overrun = column_chunk::overrun(footer.created_by.as_deref());
-        Ok(FileParts { input, footer, schema, rows, overrun, memory_bytes: options.memory_bytes })
+        Ok(FileParts { input, footer, schema, rows, overrun, memory_bytes: options.memory_bytes, decryptor })
     }
 
     pub(super) fn leaf(&self, leaf: usize) -> Result<&Leaf> {
@@ -206,6 +219,27 @@ impl FileParts {
         self.footer.chunk(group, leaf).map_err(|e| e.in_column(column.name()))
     }
 
+    /// What the footer says of a chunk, in the clear or decrypted, and what opens its other modules where it is encrypted.
+    pub(super) fn open_chunk(&self, group: usize, leaf: usize) -> Result<(ColumnMetaData, Option<ChunkCipher>)> {
+        let mut chunk = self.chunk(group, leaf)?;
+        let cipher = self.cipher(&chunk, group, leaf)?;
+        if let (Some(cipher), Some(sealed)) = (&cipher, chunk.encrypted_column_metadata.take()) {
+            chunk.meta_data = Some(decryption::column_metadata(&sealed, cipher)?);
+        }
+        column_chunk::metadata(chunk).map(|metadata| (metadata, cipher))
+    }
+
+    fn cipher(&self, chunk: &ColumnChunk, group: usize, leaf: usize) -> Result<Option<ChunkCipher>> {
+        if chunk.crypto_metadata.is_none() {
+            return Ok(None);
+        }
+        let Some(decryptor) = &self.decryptor else {
+            return Err(Error::unsupported("it is encrypted, and the footer does not say how"));
+        };
+        let ordinal = self.footer.groups.get(group).and_then(|g| usize::try_from(g.ordinal?).ok());
+        decryptor.chunk(chunk, ordinal.unwrap_or(group), leaf, &self.leaf(leaf)?.name())
+    }
+
     pub(super) fn group_rows(&self, group: usize) -> Result<usize> {
         let rows = self.footer.groups.get(group).map_or(0, |g| g.num_rows);
         usize::try_from(rows).map_err(|_| Error::corrupt(format!("row group {group} has {rows} rows")))
@@ -213,20 +247,34 @@ impl FileParts {
 
     pub(super) fn column_index(&self, group: usize, leaf: usize) -> Result<Option<ColumnIndex>> {
         let chunk = self.chunk(group, leaf)?;
-        self.index(chunk.column_index_offset, chunk.column_index_length)
+        let range = index_range(chunk.column_index_offset, chunk.column_index_length, self.input.bytes())?;
+        self.index(range, self.cipher(&chunk, group, leaf), ModuleType::ColumnIndex)
     }
 
     pub(super) fn offset_index(&self, group: usize, leaf: usize) -> Result<Option<OffsetIndex>> {
         let chunk = self.chunk(group, leaf)?;
-        self.index(chunk.offset_index_offset, chunk.offset_index_length)
+        let range = index_range(chunk.offset_index_offset, chunk.offset_index_length, self.input.bytes())?;
+        self.index(range, self.cipher(&chunk, group, leaf), ModuleType::OffsetIndex)
     }
 
-    fn index<T: thrift::Value>(&self, offset: Option<i64>, length: Option<i32>) -> Result<Option<T>> {
-        let Some(range) = index_range(offset, length, self.input.bytes())? else { return Ok(None) };
+    fn index<T: thrift::Value>(
+        &self,
+        range: Option<Range<u64>>,
+        cipher: Result<Option<ChunkCipher>>,
+        kind: ModuleType,
+    ) -> Result<Option<T>> {
+        let Some(range) = range else { return Ok(None) };
         if range.end - range.start > self.memory_bytes as u64 {
             return Err(Error::limit(format!("a page index of {} bytes: raise memory_bytes", range.end - range.start)));
         }
+        let cipher = cipher?;
         let bytes = self.input.read(range.clone())?;
-        thrift::decode::<T>(&bytes, range.start).map(|(index, _)| Some(index))
+        let Some(cipher) = cipher else {
+            return thrift::decode::<T>(&bytes, range.start).map(|(index, _)| Some(index));
+        };
+        let (plain, _) = cipher.open(kind, 0, &bytes).map_err(|e| e.at_byte(range.start))?;
+        let (index, _) = thrift::decode::<T>(&plain, 0)
+            .map_err(|e| Error::corrupt(format!("{} (in a decrypted page index)", e.message())))?;
+        Ok(Some(index))
     }
 }

@@ -5,7 +5,7 @@ use crate::parquet::format::{Encoding, PageType};
 use crate::predicate::ColumnBounds;
 
 use super::bounds::{self, PageBounds};
-use super::column_chunk::{self, ChunkPages, data_values};
+use super::column_chunk::{ChunkPages, data_values};
 use super::file::FileParts;
 use super::selection::Selection;
 
@@ -34,20 +34,19 @@ pub struct PageInfo {
 }
 
 pub(super) fn chunk_bounds(file: &FileParts, group: usize, column: usize) -> Result<ColumnBounds> {
-    let chunk = file.chunk(group, column)?;
-    let meta = column_chunk::metadata(&chunk)?;
+    let (meta, _) = file.open_chunk(group, column)?;
     let leaf = file.leaf(column)?;
     let order = bounds::order(&file.footer, leaf, column);
     Ok(bounds::of_statistics(meta.statistics.as_ref(), leaf, order, file.group_rows(group)?))
 }
 
 pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec<PageInfo>> {
-    let chunk = file.chunk(group, column)?;
-    let meta = column_chunk::metadata(&chunk)?;
+    let (meta, cipher) = file.open_chunk(group, column)?;
     let leaf = file.leaf(column)?;
     let rows = file.group_rows(group)?;
     let order = bounds::order(&file.footer, leaf, column);
-    let mut chunk_pages = ChunkPages::new(file.input.clone(), meta, file.overrun, true, None, &Selection::all(rows))?;
+    let chunk_pages = ChunkPages::new(file.input.clone(), &meta, file.overrun, true, None, &Selection::all(rows))?;
+    let mut chunk_pages = chunk_pages.with_cipher(cipher);
     let mut pages = Vec::new();
     let mut data_rows = Vec::new();
     while let Some(page) = chunk_pages.next_page()? {

@@ -19,6 +19,7 @@ mod bounds;
 mod budget;
 mod column;
 mod column_chunk;
+mod decryption;
 mod field;
 mod file;
 mod inspect;
@@ -37,6 +38,7 @@ use std::ops::Range;
 
 use crate::predicate::Predicate;
 
+pub use decryption::{Decryption, KeyRetriever};
 pub use file::FileReader;
 pub use inspect::PageInfo;
 pub use scan::Scan;
@@ -52,11 +54,13 @@ pub struct ReaderOptions {
     pub verify_crc: bool,
     /// Rows of a batch at most. 8192 by default.
     pub batch_rows: usize,
+    /// The keys of encrypted files. None by default: encrypted columns and footers cannot be read.
+    pub decryption: Option<Decryption>,
 }
 
 impl Default for ReaderOptions {
     fn default() -> ReaderOptions {
-        ReaderOptions { memory_bytes: 1 << 30, verify_crc: true, batch_rows: 8192 }
+        ReaderOptions { memory_bytes: 1 << 30, verify_crc: true, batch_rows: 8192, decryption: None }
     }
 }
 
@@ -79,6 +83,13 @@ impl ReaderOptions {
     #[must_use]
     pub fn with_batch_rows(mut self, rows: usize) -> ReaderOptions {
         self.batch_rows = rows;
+        self
+    }
+
+    /// With [`decryption`](Self::decryption).
+    #[must_use]
+    pub fn with_decryption(mut self, keys: Decryption) -> ReaderOptions {
+        self.decryption = Some(keys);
         self
     }
 }

@@ -132,7 +132,7 @@ impl NestedLeaf {
             mask: BooleanBufferBuilder::new(0),
             chunk: None,
             page: Page::default(),
-            opener: PageOpener::new(verify_crc, budget.reservation()),
+            opener: PageOpener::new(verify_crc, budget),
             ahead: Entries::default(),
             at: 0,
             page_rows_left: None,

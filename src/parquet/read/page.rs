@@ -18,7 +18,7 @@ use crate::parquet::compress::Decompressor;
 use crate::parquet::encoding::rle;
 use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
 
-use super::budget::Reservation;
+use super::budget::{Budget, Reservation};
 use super::column_chunk::{RawPage, data_values};
 use super::levels::Levels;
 use super::nested_levels::{self, NestedLevels};
@@ -123,13 +123,16 @@ pub(super) struct PageOpener {
     decompressor: Decompressor,
     verify_crc: bool,
     memory: Reservation,
+    /// What a page takes that was decrypted.
+    decrypted: Reservation,
     /// A buffer for pages that are turned into PLAIN.
     plain: Vec<u8>,
 }
 
 impl PageOpener {
-    pub(super) fn new(verify_crc: bool, memory: Reservation) -> PageOpener {
-        PageOpener { decompressor: Decompressor::new(), verify_crc, memory, plain: Vec::new() }
+    pub(super) fn new(verify_crc: bool, budget: &Budget) -> PageOpener {
+        let (memory, decrypted) = (budget.reservation(), budget.reservation());
+        PageOpener { decompressor: Decompressor::new(), verify_crc, memory, decrypted, plain: Vec::new() }
     }
 
     /// Opens a data page into `page`, whose buffers it reuses. `rows_max` is what the row group has left.
@@ -149,9 +152,10 @@ impl PageOpener {
         if leaf.is_flat() && values > rows_max {
             return Err(Error::corrupt(format!("a page of {values} values, the row group has {rows_max} rows left")));
         }
+        let raw_body = raw.open(|bytes| self.decrypted.resize(bytes))?;
         let encoding = match (&raw.header.data_page_header, &raw.header.data_page_header_v2) {
             (Some(v1), _) if raw.header.type_ == PageType::DataPage => {
-                self.decompress(&raw.header, codec, raw.body.clone(), 0, &mut page.values.bytes)?;
+                self.decompress(&raw.header, codec, raw_body, 0, &mut page.values.bytes)?;
                 let encodings = (v1.repetition_level_encoding, v1.definition_level_encoding);
                 page.values.start = match leaf.is_flat() {
                     true => levels_v1(&page.values.bytes, leaf, encodings.1, values, &mut page.levels)?,
@@ -160,18 +164,18 @@ impl PageOpener {
                 v1.encoding
             }
             (_, Some(v2)) => {
-                let size = |n: i32| usize::try_from(n).ok().filter(|&n| n <= raw.body.len());
+                let size = |n: i32| usize::try_from(n).ok().filter(|&n| n <= raw_body.len());
                 let (Some(rep), Some(def)) =
                     (size(v2.repetition_levels_byte_length), size(v2.definition_levels_byte_length))
                 else {
                     return Err(Error::corrupt("the page's levels are longer than the page"));
                 };
-                let levels = raw.body.get(rep..rep + def).ok_or_else(|| {
-                    Error::corrupt(format!("levels of {rep} and {def} bytes in a page of {}", raw.body.len()))
+                let levels = raw_body.get(rep..rep + def).ok_or_else(|| {
+                    Error::corrupt(format!("levels of {rep} and {def} bytes in a page of {}", raw_body.len()))
                 })?;
                 match leaf.def_max {
                     _ if !leaf.is_flat() => {
-                        let rep = raw.body.get(..rep).unwrap_or_default();
+                        let rep = raw_body.get(..rep).unwrap_or_default();
                         match leaf.rep_max {
                             0 => page.nested.rep.set_zero(),
                             max => page.nested.rep.set_rle(rep, max),
@@ -185,7 +189,7 @@ impl PageOpener {
                     _ => page.levels.set_rle(levels),
                 }
                 let codec = if v2.is_compressed == Some(false) { Codec::Uncompressed } else { codec };
-                let body = raw.body.slice(rep + def..);
+                let body = raw_body.slice(rep + def..);
                 self.decompress(&raw.header, codec, body, rep + def, &mut page.values.bytes)?;
                 page.values.start = 0;
                 v2.encoding
@@ -236,7 +240,8 @@ impl PageOpener {
             other => return Err(Error::unsupported(format!("a dictionary in the encoding {other:?}"))),
         }
         let mut bytes = PageBytes::default();
-        self.decompress(&raw.header, codec, raw.body.clone(), 0, &mut bytes)?;
+        let body = raw.open(|bytes| self.decrypted.resize(bytes))?;
+        self.decompress(&raw.header, codec, body, 0, &mut bytes)?;
         Ok((bytes, usize::try_from(header.num_values).unwrap_or(0)))
     }
 

@@ -56,11 +56,11 @@ fn of_group<'a>(
     columns: &'a [Named],
 ) -> Result<Vec<(&'a str, ColumnBounds)>> {
     let known = columns.iter().map(|column| {
-        let chunk = file.chunk(group, column.leaf)?;
         let leaf = file.leaf(column.leaf)?;
         let order = bounds::order(&file.footer, leaf, column.leaf);
-        let bounds = match column_chunk::metadata(&chunk) {
-            Ok(meta) => bounds::of_statistics(meta.statistics.as_ref(), leaf, order, rows),
+        // What keeps the chunk from being read is said when it is read.
+        let bounds = match file.open_chunk(group, column.leaf) {
+            Ok((meta, _)) => bounds::of_statistics(meta.statistics.as_ref(), leaf, order, rows),
             Err(_) => ColumnBounds::default(),
         };
         Ok((column.name.as_str(), bounds))
@@ -84,7 +84,7 @@ pub(super) fn pages(
     let rows = file.group_rows(group)?;
     let mut indexed = Vec::with_capacity(columns.len());
     for column in columns {
-        indexed.push(indexed_of(file, group, column)?);
+        indexed.push(indexed_of(file, group, column).map_err(|e| e.in_column(&column.name))?);
     }
     if indexed.iter().all(Option::is_none) {
         return Ok(Selection::all(rows));
@@ -138,9 +138,8 @@ fn indexed_of(file: &FileParts, group: usize, column: &Named) -> Result<Option<I
 /// Where the pages of a chunk lie, if it has an offset index that can be believed.
 pub(super) fn spans(file: &FileParts, group: usize, leaf: usize) -> Result<Option<Arc<[PageSpan]>>> {
     let Some(index) = believed(file.offset_index(group, leaf))?.flatten() else { return Ok(None) };
-    let chunk = file.chunk(group, leaf)?;
-    let meta = column_chunk::metadata(&chunk)?;
-    Ok(column_chunk::spans(&index, meta, file.input.bytes(), file.group_rows(group)?))
+    let (meta, _) = file.open_chunk(group, leaf)?;
+    Ok(column_chunk::spans(&index, &meta, file.input.bytes(), file.group_rows(group)?))
 }
 
 /// A broken index is as good as none; a disk that fails is not.

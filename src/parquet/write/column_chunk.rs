@@ -16,7 +16,7 @@ use super::finished_chunk::FinishedChunk;
 use super::index::PageEntry;
 use super::kernel::{Finished, Kernel, Nulls, put_levels};
 use super::options::{ChunkOptions, PageVersion};
-use super::page::{self, Segments};
+use super::page::{self, Seal, Segments};
 use super::primitive::{Native, Primitives};
 use super::rows::{RowLevels, Rows};
 use super::source::{FixedBytes, Slots, Source, Strings, Views};
@@ -27,6 +27,7 @@ use crate::parquet::arrow::shred::LeafEntries;
 use crate::parquet::arrow::{Leaf, ValueOrder};
 use crate::parquet::compress::Compressor;
 use crate::parquet::encoding::rle;
+use crate::parquet::format::encryption::ChunkCipher;
 use crate::parquet::format::{Encoding, Type};
 
 /// A compressor and the buffers that pages pass through; columns of the same codec share it.
@@ -88,6 +89,12 @@ impl ColumnWriter {
             _ => Values::Bytes(ByteArrays::new(leaf, &options)),
         };
         ColumnWriter { values, chunk: Chunk::new(leaf, options) }
+    }
+
+    /// The same, encrypted where there is a cipher.
+    pub fn with_cipher(mut self, cipher: Option<ChunkCipher>) -> ColumnWriter {
+        self.chunk.cipher = cipher;
+        self
     }
 
     /// Takes the rows of an array of the leaf's type, a column of its own.
@@ -203,8 +210,9 @@ impl ColumnWriter {
         if entries > 0 {
             let kind = page::Kind::Dictionary { entries };
             let crc = chunk.options.crc;
+            let seal = chunk.cipher.as_ref().map(|cipher| Seal { cipher, page: 0 });
             let bytes =
-                page::write(kind, &press.body, crc, &mut press.compressor, &mut press.scratch, &mut dictionary)?;
+                page::write(kind, &press.body, crc, seal, &mut press.compressor, &mut press.scratch, &mut dictionary)?;
             dictionary_raw = bytes.raw;
             // Floats are told apart by their bits, which are more than their values.
             let only_indices = chunk.encodings.iter().all(|(encoding, _)| *encoding == Encoding::RleDictionary);
@@ -219,6 +227,8 @@ impl ColumnWriter {
 #[derive(Debug)]
 pub(super) struct Chunk {
     pub options: ChunkOptions,
+    /// Of an encrypted chunk.
+    pub cipher: Option<ChunkCipher>,
     pub physical: Type,
     pub type_length: usize,
     pub path: Vec<String>,
@@ -254,6 +264,7 @@ impl Chunk {
     fn new(leaf: &Leaf, options: ChunkOptions) -> Chunk {
         Chunk {
             options,
+            cipher: None,
             physical: leaf.physical,
             type_length: leaf.type_length,
             path: leaf.path.clone(),
@@ -489,7 +500,8 @@ impl Chunk {
         };
         let offset = self.pages.bytes();
         let crc = self.options.crc;
-        let bytes = page::write(kind, body, crc, &mut press.compressor, &mut press.scratch, &mut self.pages)
+        let seal = self.cipher.as_ref().map(|cipher| Seal { cipher, page: self.entries.len() as u64 });
+        let bytes = page::write(kind, body, crc, seal, &mut press.compressor, &mut press.scratch, &mut self.pages)
             .map_err(|e| e.in_page(self.entries.len() as u64))?;
         self.raw_bytes += bytes.raw;
         match self.encodings.iter_mut().find(|(known, _)| *known == encoding) {

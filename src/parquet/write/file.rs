@@ -7,6 +7,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::options::WriterOptions;
 use super::row_group::{EncodedIndexes, Presses, RowGroupWriter};
+use super::seal::FileSeal;
 use super::strip;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{ARROW_SCHEMA_KEY, ParquetSchema, arrow_schema_metadata, to_parquet};
@@ -58,6 +59,8 @@ pub struct FileWriter {
     options: WriterOptions,
     schema: ParquetSchema,
     presses: Presses,
+    /// Of an encrypted file.
+    seal: Option<FileSeal>,
     open: RowGroupWriter,
     row_groups: Vec<RowGroup>,
     /// Of each row group, of each chunk.
@@ -72,7 +75,7 @@ pub struct FileWriter {
 /// A file that is there.
 #[derive(Debug, Clone)]
 pub struct WrittenFile {
-    /// Its footer.
+    /// Its footer; of an encrypted file as who has the footer's key reads it.
     pub metadata: FileMetaData,
     /// Its length.
     pub bytes: u64,
@@ -91,9 +94,11 @@ impl FileWriter {
             return Err(Error::invalid(format!("the key {ARROW_SCHEMA_KEY} is the writer's own")));
         }
         let presses = Presses::new(&schema.leaves, &options)?;
-        out.append(&footer::MAGIC)?;
+        let seal = options.encryption.as_ref().map(|e| FileSeal::new(e, &schema.leaves)).transpose()?;
+        out.append(&seal.as_ref().map_or(footer::MAGIC, FileSeal::magic))?;
         Ok(FileWriter {
-            open: RowGroupWriter::new(&schema.leaves, &presses),
+            open: RowGroupWriter::new(&schema.leaves, &presses, seal.as_ref(), 0)?,
+            seal,
             out,
             options,
             schema,
@@ -151,7 +156,9 @@ impl FileWriter {
             return Ok(());
         }
         let leaves = &self.schema.leaves;
-        let open = std::mem::replace(&mut self.open, RowGroupWriter::new(leaves, &self.presses));
+        let seal = self.seal.as_ref();
+        let next = RowGroupWriter::new(leaves, &self.presses, seal, self.row_groups.len() + 1)?;
+        let open = std::mem::replace(&mut self.open, next);
         let (row_group, indexes, bytes) = open.finish(
             leaves,
             &mut self.presses,
@@ -159,6 +166,7 @@ impl FileWriter {
             self.position,
             self.row_groups.len(),
             &self.options.sorting_columns,
+            seal,
         )?;
         self.indexes_bytes +=
             indexes.iter().flat_map(|i| [&i.column, &i.offset]).flatten().map(Vec::len).sum::<usize>();
@@ -193,8 +201,11 @@ impl FileWriter {
     pub fn finish(mut self) -> Result<WrittenFile> {
         self.flush()?;
         self.write_indexes()?;
-        let metadata = self.metadata();
-        let tail = footer::encode(&metadata)?;
+        let mut metadata = self.metadata();
+        let tail = match &self.seal {
+            Some(seal) => seal.footer(&mut metadata)?,
+            None => footer::encode(&metadata)?,
+        };
         self.append(&tail)?;
         self.out.finish()?;
         Ok(WrittenFile { metadata, bytes: self.position })

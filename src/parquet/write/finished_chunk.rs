@@ -4,6 +4,7 @@ use super::column_chunk::Chunk;
 use super::index;
 use super::options::PageVersion;
 use super::page::Segments;
+use crate::parquet::format::encryption::ChunkCipher;
 use crate::parquet::format::{
     ColumnIndex, ColumnMetaData, Encoding, OffsetIndex, PageEncodingStats, PageType, SizeStatistics,
 };
@@ -85,6 +86,11 @@ impl FinishedChunk {
             size_statistics: has_sizes.then_some(sizes),
             geospatial_statistics: None,
         }
+    }
+
+    /// What seals its modules, where it is encrypted.
+    pub fn cipher(&self) -> Option<&ChunkCipher> {
+        self.chunk.cipher.as_ref()
     }
 
     /// Its page index when it begins at `base` in the file.

@@ -25,6 +25,7 @@ mod page;
 mod primitive;
 mod row_group;
 mod rows;
+mod seal;
 mod source;
 mod statistics;
 mod strip;
@@ -32,3 +33,4 @@ mod validity;
 
 pub use file::{FileWriter, WrittenFile};
 pub use options::{ColumnOptions, Compatibility, PageVersion, WriterOptions};
+pub use seal::{Encryption, EncryptionCipher};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::choose;
+use super::seal::Encryption;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::compress::Compression;
@@ -101,6 +102,8 @@ pub struct WriterOptions {
     pub sorting_columns: Vec<SortingColumn>,
     /// What single columns do otherwise, by path.
     pub columns: BTreeMap<String, ColumnOptions>,
+    /// How the file is encrypted; not at all.
+    pub encryption: Option<Encryption>,
 }
 
 /// What one column does otherwise than [`WriterOptions`] say; None: as they say.
@@ -143,6 +146,7 @@ impl Default for WriterOptions {
             key_values: Vec::new(),
             sorting_columns: Vec::new(),
             columns: BTreeMap::new(),
+            encryption: None,
         }
     }
 }
@@ -192,6 +196,13 @@ impl WriterOptions {
     #[must_use]
     pub fn with_key_value(mut self, key: impl Into<String>, value: impl Into<String>) -> WriterOptions {
         self.key_values.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets [`encryption`](Self::encryption).
+    #[must_use]
+    pub fn with_encryption(mut self, encryption: Encryption) -> WriterOptions {
+        self.encryption = Some(encryption);
         self
     }
 

@@ -14,6 +14,7 @@
 
 use crate::error::{Error, Result};
 use crate::parquet::compress::Compressor;
+use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{
     DataPageHeader, DataPageHeaderV2, DictionaryPageHeader, Encoding, PageHeader, PageType, thrift,
 };
@@ -50,11 +51,20 @@ pub(super) struct PageBytes {
     pub stored: i32,
 }
 
-/// Compresses `body` and appends header and page to `out`.
+/// How the page of an encrypted chunk is sealed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seal<'a> {
+    pub cipher: &'a ChunkCipher,
+    /// Its number among the chunk's data pages.
+    pub page: u64,
+}
+
+/// Compresses `body`, seals it where asked to, and appends header and page to `out`.
 pub(super) fn write(
     kind: Kind,
     body: &[u8],
     crc: bool,
+    seal: Option<Seal<'_>>,
     compressor: &mut Compressor,
     scratch: &mut Vec<u8>,
     out: &mut Segments,
@@ -72,6 +82,19 @@ pub(super) fn write(
     let page = match kind {
         Kind::DataV2 { .. } if !is_compressed => body,
         _ => scratch.as_slice(),
+    };
+    let (of_page, of_header) = match kind {
+        Kind::Data { .. } | Kind::DataV2 { .. } => (ModuleType::DataPage, ModuleType::DataPageHeader),
+        Kind::Dictionary { .. } => (ModuleType::DictionaryPage, ModuleType::DictionaryPageHeader),
+    };
+    let sealed;
+    let page = match seal {
+        // Sizes and checksum are those of the bytes in the file.
+        Some(Seal { cipher, page: number }) => {
+            sealed = cipher.seal(of_page, number, page)?;
+            sealed.as_slice()
+        }
+        None => page,
     };
     let mut header = PageHeader {
         type_: PageType::DataPage,
@@ -113,7 +136,10 @@ pub(super) fn write(
                 Some(DictionaryPageHeader { num_values: size(entries)?, encoding: Encoding::Plain, is_sorted: None });
         }
     }
-    let header = thrift::encode(&header);
+    let mut header = thrift::encode(&header);
+    if let Some(Seal { cipher, page: number }) = seal {
+        header = cipher.seal(of_header, number, &header)?;
+    }
     let stored = size(header.len() + page.len())?;
     out.append(&header, page);
     Ok(PageBytes { raw: (header.len() + body.len()) as u64, stored })
@@ -178,7 +204,7 @@ mod tests {
             let mut out = Segments::default();
             let mut compressor = Compressor::new(compression).expect("a compressor");
             let kind = Kind::Data { entries: 250, encoding: Encoding::Plain };
-            let bytes = write(kind, &body, crc, &mut compressor, &mut Vec::new(), &mut out).expect("written");
+            let bytes = write(kind, &body, crc, None, &mut compressor, &mut Vec::new(), &mut out).expect("written");
             let file: Vec<u8> = out.iter().flatten().copied().collect();
             assert_eq!((file.len() as i32, out.bytes()), (bytes.stored, file.len() as u64));
             let (header, header_bytes) = thrift::decode::<PageHeader>(&file, 0).expect("a header");

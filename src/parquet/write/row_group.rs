@@ -5,11 +5,13 @@ use arrow_array::RecordBatch;
 use super::column_chunk::{ColumnWriter, Press};
 use super::finished_chunk::FinishedChunk;
 use super::options::{ChunkOptions, WriterOptions};
+use super::seal::FileSeal;
 use crate::error::Result;
 use crate::parquet::arrow::node::Kind;
 use crate::parquet::arrow::shred::shred;
 use crate::parquet::arrow::{Leaf, ParquetSchema};
 use crate::parquet::compress::{Compression, Compressor};
+use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{ColumnChunk, RowGroup, SortingColumn, thrift};
 use crate::storage::Output;
 
@@ -70,9 +72,14 @@ pub(super) struct RowGroupWriter {
 }
 
 impl RowGroupWriter {
-    pub fn new(leaves: &[Leaf], presses: &Presses) -> RowGroupWriter {
-        let columns = leaves.iter().zip(&presses.columns).map(|(leaf, (options, _))| ColumnWriter::new(leaf, *options));
-        RowGroupWriter { columns: columns.collect(), rows: 0 }
+    /// For the row group of number `ordinal`.
+    pub fn new(leaves: &[Leaf], presses: &Presses, seal: Option<&FileSeal>, ordinal: usize) -> Result<RowGroupWriter> {
+        let mut columns = Vec::with_capacity(leaves.len());
+        for (at, (leaf, (options, _))) in leaves.iter().zip(&presses.columns).enumerate() {
+            let cipher = seal.map(|seal| seal.chunk(ordinal, at)).transpose()?.flatten();
+            columns.push(ColumnWriter::new(leaf, *options).with_cipher(cipher));
+        }
+        Ok(RowGroupWriter { columns, rows: 0 })
     }
 
     /// Takes all rows of a batch of the file's schema.
@@ -122,29 +129,46 @@ impl RowGroupWriter {
         base: u64,
         ordinal: usize,
         sorting: &[SortingColumn],
+        seal: Option<&FileSeal>,
     ) -> Result<(RowGroup, Vec<EncodedIndexes>, u64)> {
         let rows = self.rows;
         let mut position = base;
         let mut columns = Vec::with_capacity(self.columns.len());
         let mut indexes = Vec::with_capacity(self.columns.len());
+        let mut ciphers = Vec::with_capacity(self.columns.len());
         for (index, (column, leaf)) in self.columns.into_iter().zip(leaves).enumerate() {
             let Some(press) = presses.of(index) else { continue };
             let chunk = column.finish(press).map_err(|e| e.in_column(leaf.name()))?;
             columns.push(column_chunk(&chunk, position));
             let (column_index, offset_index) = chunk.indexes(position);
+            let cipher = chunk.cipher();
             indexes.push(EncodedIndexes {
-                column: column_index.as_ref().map(thrift::encode),
-                offset: offset_index.as_ref().map(thrift::encode),
+                column: column_index
+                    .map(|i| module(thrift::encode(&i), ModuleType::ColumnIndex, cipher))
+                    .transpose()?,
+                offset: offset_index
+                    .map(|i| module(thrift::encode(&i), ModuleType::OffsetIndex, cipher))
+                    .transpose()?,
             });
             for segment in chunk.segments() {
                 out.append(segment)?;
                 position += segment.len() as u64;
             }
+            ciphers.push(chunk.cipher().cloned());
         }
         let sum = |size: fn(&ColumnChunk) -> i64| columns.iter().map(size).sum();
+        let total_byte_size = sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_uncompressed_size));
+        let total_compressed_size = sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_compressed_size));
+        if let Some(seal) = seal {
+            for (index, (chunk, cipher)) in columns.iter_mut().zip(&ciphers).enumerate() {
+                if let Some(cipher) = cipher {
+                    seal.hide(chunk, index, cipher)?;
+                }
+            }
+        }
         let row_group = RowGroup {
-            total_byte_size: sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_uncompressed_size)),
-            total_compressed_size: Some(sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_compressed_size))),
+            total_byte_size,
+            total_compressed_size: Some(total_compressed_size),
             num_rows: rows as i64,
             sorting_columns: (!sorting.is_empty()).then(|| sorting.to_vec()),
             file_offset: Some(base as i64),
@@ -152,6 +176,14 @@ impl RowGroupWriter {
             columns,
         };
         Ok((row_group, indexes, position - base))
+    }
+}
+
+/// A module of a chunk as it goes into the file.
+fn module(plain: Vec<u8>, kind: ModuleType, cipher: Option<&ChunkCipher>) -> Result<Vec<u8>> {
+    match cipher {
+        Some(cipher) => cipher.seal(kind, 0, &plain),
+        None => Ok(plain),
     }
 }
 
