@@ -2,6 +2,9 @@
 //! asked for without its key, does not open.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -436,5 +439,56 @@ fn what_the_parquet_crate_encrypts_is_read() {
             assert_eq!(got.columns(), batch.slice(1250, 10).columns());
             assert!(scan.counts().pages_skipped > 10, "{:?}", scan.counts());
         }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Manifest {
+    files: Vec<Golden>,
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    file: String,
+    keys: GoldenKeys,
+}
+
+#[derive(serde::Deserialize)]
+struct GoldenKeys {
+    footer_key: String,
+    column_keys: BTreeMap<String, String>,
+    aad_prefix: Option<String>,
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn what_pyarrow_encrypts_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/encrypted");
+    let contents = arrow_ipc::reader::FileReader::try_new(File::open(folder.join("contents.arrow")).unwrap(), None);
+    let contents: Vec<RecordBatch> = contents.unwrap().map(Result::unwrap).collect();
+    let contents = concat_batches(&contents[0].schema(), &contents).unwrap();
+    let manifest: Manifest = serde_json::from_reader(File::open(folder.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest.files.len(), 8);
+    for Golden { file: name, keys } in manifest.files {
+        let mut decryption = Decryption::new().with_footer_key(unhex(&keys.footer_key));
+        for (path, key) in &keys.column_keys {
+            decryption = decryption.with_column_key(path, unhex(key));
+        }
+        if let Some(prefix) = &keys.aad_prefix {
+            decryption = decryption.with_aad_prefix(prefix.as_bytes());
+        }
+        let bytes = std::fs::read(folder.join(&name)).unwrap();
+        let file = open(&bytes, Some(decryption)).unwrap();
+        assert_eq!(read(&file, ScanOptions::default()).unwrap().columns(), contents.columns(), "{name}");
+        let some = ScanOptions::default().with_predicate(col("id").ge(150).and(col("id").lt(170)));
+        let mut scan = file.scan(some).unwrap();
+        let batches: Vec<RecordBatch> = scan.by_ref().map(Result::unwrap).collect();
+        let got = concat_batches(&contents.schema(), &batches).unwrap();
+        assert_eq!(got.columns(), contents.slice(50, 7).columns(), "{name}");
+        assert_eq!(scan.counts().row_groups_skipped, 1, "{name}");
+        assert!(open(&bytes, Some(Decryption::new().with_footer_key([7; 16]))).is_err(), "{name}");
     }
 }

@@ -4,11 +4,12 @@ import sys
 import tempfile
 import traceback
 
+import encrypted
 import files
 import matrix
 import tables
 
-PARTS = {"files": files.run, "matrix": matrix.run, "tables": tables.run, "year": tables.run_year}
+PARTS = {"files": files.run, "encrypted": encrypted.run, "matrix": matrix.run, "tables": tables.run, "year": tables.run_year}
 
 
 class Judge:

@@ -261,8 +261,15 @@ pub(super) struct Decryptor {
     cipher: FileCipher,
     footer_key: OnceLock<Arc<Key>>,
     footer_key_metadata: Option<Vec<u8>>,
-    /// Of each leaf, with the key metadata that it was found by.
-    column_keys: Vec<OnceLock<(Option<Vec<u8>>, Arc<Key>)>>,
+    /// Of each leaf.
+    column_keys: Vec<OnceLock<FoundKey>>,
+}
+
+#[derive(Debug)]
+struct FoundKey {
+    /// By which it was found.
+    metadata: Option<Vec<u8>>,
+    key: Arc<Key>,
 }
 
 impl Decryptor {
@@ -321,15 +328,15 @@ impl Decryptor {
 
     fn column_key(&self, column: usize, name: &str, metadata: Option<&[u8]>) -> Result<Arc<Key>> {
         let slot = self.column_keys.get(column);
-        if let Some((found_by, key)) = slot.and_then(OnceLock::get)
-            && found_by.as_deref() == metadata
+        if let Some(found) = slot.and_then(OnceLock::get)
+            && found.metadata.as_deref() == metadata
         {
-            return Ok(Arc::clone(key));
+            return Ok(Arc::clone(&found.key));
         }
         let key = self.keys.column_key(name, metadata)?;
         if let Some(slot) = slot {
             // Another thread may have been here: its key is the same one.
-            let _ = slot.set((metadata.map(<[u8]>::to_vec), Arc::clone(&key)));
+            let _ = slot.set(FoundKey { metadata: metadata.map(<[u8]>::to_vec), key: Arc::clone(&key) });
         }
         Ok(key)
     }
