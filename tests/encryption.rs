@@ -14,8 +14,9 @@ use arrow_schema::{DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use hypostyle::Error;
+use hypostyle::parquet::format::Encoding;
 use hypostyle::parquet::read::{Decryption, FileReader, ReaderOptions, ScanOptions};
-use hypostyle::parquet::write::{Encryption, EncryptionCipher, FileWriter, WriterOptions};
+use hypostyle::parquet::write::{ColumnOptions, Encryption, EncryptionCipher, FileWriter, WriterOptions};
 use hypostyle::predicate::col;
 use hypostyle::storage::{Memory, Output, Storage};
 use parquet::arrow::ArrowWriter;
@@ -136,7 +137,9 @@ fn what_is_encrypted_every_way_comes_back() {
 fn no_value_stands_in_the_clear() {
     let batch = batch(2000);
     for (name, encryption) in ways() {
-        let bytes = write(&batch, options(encryption).with_compression("none".parse().unwrap()).with_dictionary(false));
+        let plain = ColumnOptions { encoding: Some(Encoding::Plain), ..ColumnOptions::default() };
+        let options = options(encryption).with_compression("none".parse().unwrap());
+        let bytes = write(&batch, options.with_column("id", plain).with_column("text", plain));
         let has = |what: &[u8]| bytes.windows(what.len()).any(|w| w == what);
         let is_plain = name.contains("footer: true");
         // Texts are encrypted with the footer's key, or not at all.
