@@ -21,9 +21,9 @@ use hypostyle::parquet::arrow::assemble::{LeafSlots, assemble};
 use hypostyle::parquet::arrow::node::Node;
 use hypostyle::parquet::arrow::shred::{LeafEntries, shred};
 use hypostyle::parquet::arrow::{ParquetSchema, arrow_schema_metadata, from_parquet, to_parquet};
-use hypostyle::parquet::format::FileMetaData;
+use hypostyle::parquet::format::{Encoding, FileMetaData, Type};
 use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
-use hypostyle::parquet::write::{FileWriter, WriterOptions};
+use hypostyle::parquet::write::{ColumnOptions, FileWriter, PageVersion, WriterOptions};
 use hypostyle::predicate::col;
 use hypostyle::storage::{Memory, Storage};
 use parquet::arrow::ArrowWriter;
@@ -184,6 +184,20 @@ fn write(batches: &[RecordBatch], options: WriterOptions) -> bytes::Bytes {
     memory.get("f").unwrap()
 }
 
+/// With data pages of the version, and each leaf in an encoding of its type.
+fn encoded(schema: &Schema, delta: bool, v2: bool, mut options: WriterOptions) -> WriterOptions {
+    options.page_version = v2.then_some(PageVersion::V2);
+    for leaf in to_parquet(schema).unwrap().leaves.iter().filter(|_| delta) {
+        let encoding = match leaf.physical {
+            Type::Int32 => Encoding::DeltaBinaryPacked,
+            _ => Encoding::DeltaByteArray,
+        };
+        let column = ColumnOptions { encoding: Some(encoding), ..ColumnOptions::default() };
+        options = options.with_column(leaf.name(), column);
+    }
+    options
+}
+
 /// The type with lists that the `parquet` crate can read.
 fn plain_lists(data_type: &DataType) -> DataType {
     let field = |f: &FieldRef| Arc::new(f.as_ref().clone().with_data_type(plain_lists(f.data_type())));
@@ -201,7 +215,7 @@ proptest! {
     #[test]
     fn the_parquet_crate_reads_what_is_written(
         data_type in data_type().prop_map(|t| plain_lists(&t)), nullable: bool, len in 0usize..80, seed: u64,
-        page_rows in 1usize..30, page_bytes in 1usize..400, group_rows in 1usize..60, dictionary: bool,
+        page_rows in 1usize..30, page_bytes in 1usize..400, group_rows in 1usize..60, dictionary: bool, delta: bool, v2: bool,
     ) {
         let schema = Arc::new(Schema::new(vec![
             Field::new("x", data_type, nullable),
@@ -213,6 +227,7 @@ proptest! {
         let cut = len / 3;
         let options = WriterOptions::default().with_page_rows(page_rows).with_page_bytes(page_bytes)
             .with_row_group_rows(group_rows).with_dictionary(dictionary).with_dictionary_bytes(60);
+        let options = encoded(&batch.schema(), delta, v2, options);
         let file = write(&[batch.slice(0, cut), batch.slice(cut, len - cut)], options);
         let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(
             file, ArrowReaderOptions::new().with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Required),
@@ -249,7 +264,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back(
         data_type in data_type(), nullable: bool, len in 0usize..80, seed: u64, cut in 0usize..80,
-        page_rows in 1usize..30, page_bytes in 1usize..400, group_rows in 1usize..60, dictionary: bool,
+        page_rows in 1usize..30, page_bytes in 1usize..400, group_rows in 1usize..60, dictionary: bool, delta: bool, v2: bool,
         batch_rows in 1usize..50, least in -5i32..1000, limit in 0u64..90,
     ) {
         let schema = Arc::new(Schema::new(vec![
@@ -262,6 +277,7 @@ proptest! {
         let cut = cut.min(len);
         let options = WriterOptions::default().with_page_rows(page_rows).with_page_bytes(page_bytes)
             .with_row_group_rows(group_rows).with_dictionary(dictionary).with_dictionary_bytes(60);
+        let options = encoded(&batch.schema(), delta, v2, options);
         let file = write(&[batch.slice(0, cut), batch.slice(cut, len - cut)], options);
 
         let whole = read(file.clone(), batch_rows, ScanOptions::default()).unwrap();

@@ -17,7 +17,9 @@ use arrow_schema::{DataType, SchemaRef};
 use bytes::Bytes;
 use generate::{Nulls, Random, array, every_type, schema_of};
 use hypostyle::parquet::compress::Compression;
-use hypostyle::parquet::{FileReader, FileWriter, ReaderOptions, ScanOptions, WriterOptions, WrittenFile};
+use hypostyle::parquet::{
+    Compatibility, FileReader, FileWriter, ReaderOptions, ScanOptions, WriterOptions, WrittenFile,
+};
 use hypostyle::storage::{Memory, Storage};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -324,6 +326,7 @@ proptest! {
         (page_rows, page_bytes, group_rows, group_bytes) in (1usize..200, 1usize..5000, 1usize..400, 1usize..20_000),
         (dictionary, dictionary_bytes, bounds) in (any::<bool>(), 1usize..3000, 0usize..65),
         codec in prop::sample::select(vec!["none", "snappy", "zstd:1", "lz4"]),
+        compatibility in prop::sample::select(vec![Compatibility::Universal, Compatibility::Modern]),
         seed in any::<u64>(),
     ) {
         let schema = schema_of(&types, true);
@@ -340,6 +343,7 @@ proptest! {
             .with_dictionary(dictionary)
             .with_dictionary_bytes(dictionary_bytes)
             .with_bounds_bytes_max(bounds)
+            .with_compatibility(compatibility)
             .with_compression(codec.parse().unwrap());
         let (bytes, written) = write(&schema, &batches, options);
         let whole = arrow_select::concat::concat_batches(&schema, &batches).unwrap();

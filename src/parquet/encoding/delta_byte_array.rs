@@ -48,9 +48,13 @@ impl<'a> Decoder<'a> {
         self.prefixes.len()
     }
 
+    /// Bytes of all values that are left, which a page of n bytes may make n² of: the caller bounds what it keeps.
+    pub fn bytes(&self) -> usize {
+        let lengths = self.prefixes.as_slice().iter().chain(self.suffixes.lengths());
+        lengths.map(|&n| n as usize).fold(0, usize::saturating_add)
+    }
+
     /// The next value; it lives until the one after it is read.
-    ///
-    /// A page of n bytes can hold values of n² bytes in all: the caller bounds what it keeps.
     pub fn read(&mut self) -> Result<&[u8]> {
         let Some(prefix) = self.prefixes.next() else {
             return Err(Error::corrupt("1 value wanted, 0 are left"));
@@ -108,6 +112,7 @@ mod tests {
             encode(values.iter().map(|v| &v[..]), &mut out);
             let cut = cut.min(values.len());
             let mut d = Decoder::new(&out, values.len()).expect("lengths");
+            prop_assert_eq!(d.bytes(), values.iter().map(Vec::len).sum::<usize>());
             d.skip(cut).expect("skips");
             for v in &values[cut..] {
                 prop_assert_eq!(d.read().expect("reads"), &v[..]);

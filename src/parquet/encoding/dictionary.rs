@@ -13,9 +13,13 @@ use crate::error::{Error, Result};
 /// Indices that are unpacked at a time: they stay in the nearest cache.
 const CHUNK: usize = 1024;
 
-/// The data page's values for `indices` into a dictionary of `dictionary_len` values.
-pub fn encode(indices: &[u32], dictionary_len: usize) -> Vec<u8> {
-    let width = width_of(u32::try_from(dictionary_len.saturating_sub(1)).unwrap_or(u32::MAX));
+/// Bits that hold every index into a dictionary of `dictionary_len` values.
+pub fn width(dictionary_len: usize) -> u32 {
+    width_of(u32::try_from(dictionary_len.saturating_sub(1)).unwrap_or(u32::MAX))
+}
+
+/// The data page's values for `indices` of at most `width` bits each.
+pub fn encode(indices: &[u32], width: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(bit_pack::packed_bytes(indices.len(), width) + 64);
     out.push(width as u8);
     rle::encode(indices, width, &mut out);
@@ -116,7 +120,7 @@ mod tests {
         let mut indices: Vec<u32> = (0..3000).map(|i| i * 7 % 300).collect();
         indices.extend([299; 50]);
         indices.extend([0, 1, 2]);
-        let bytes = encode(&indices, dictionary.len());
+        let bytes = encode(&indices, width(dictionary.len()));
         assert_eq!(bytes[0], 9);
         let want: Vec<i64> = indices.iter().map(|&i| dictionary[i as usize]).collect();
         let mut got = Vec::new();
@@ -132,10 +136,10 @@ mod tests {
 
     #[test]
     fn an_index_beyond_the_dictionary_is_named() {
-        let bytes = encode(&[0, 1, 2, 3, 4, 5, 6, 7, 5], 8);
+        let bytes = encode(&[0, 1, 2, 3, 4, 5, 6, 7, 5], width(8));
         let e = Decoder::new(&bytes).expect("width").gather(&[0u8; 5], 9, &mut Vec::new()).expect_err("beyond");
         assert_eq!(e.to_string(), "index 7 into a dictionary of 5 values");
-        let bytes = encode(&[3; 20], 8);
+        let bytes = encode(&[3; 20], width(8));
         assert!(Decoder::new(&bytes).expect("width").gather(&[0u8; 3], 20, &mut Vec::new()).is_err());
         assert!(Decoder::new(&bytes).expect("width").read(3, 20, &mut Vec::new()).is_err());
         assert!(Decoder::new(&[]).expect("empty").gather(&[0u8; 3], 1, &mut Vec::new()).is_err());

@@ -9,9 +9,6 @@ use crate::parquet::encoding::plain::{self, Fixed};
 use crate::parquet::encoding::{alp, byte_stream_split, delta_byte_array, delta_length_byte_array};
 use crate::parquet::format::{Encoding, Type};
 
-/// Values whose strings are written before the memory is asked for again.
-const STRINGS_PER_CHECK: usize = 256;
-
 /// Replaces `out` by the page's values in PLAIN; at most `values_max` are there. `take_memory` is asked for what the
 /// work will hold in all, before it does. [`Error::Unsupported`] names an encoding that is not known.
 pub(super) fn to_plain(
@@ -59,7 +56,11 @@ pub(super) fn to_plain(
             take_memory(lengths_bytes)?;
             let mut values = delta_byte_array::Decoder::new(bytes, values_max)?;
             let count = values.remaining();
-            for number in 0..count {
+            // A few bytes can stand for a long prefix of the value before, again and again.
+            let plain_bytes = values.bytes().saturating_add(count.saturating_mul(4));
+            take_memory(lengths_bytes.saturating_add(plain_bytes))?;
+            out.reserve(plain_bytes);
+            for _ in 0..count {
                 let value = values.read()?;
                 if leaf.physical == Type::ByteArray {
                     plain::encode_byte_array(value, out);
@@ -67,11 +68,6 @@ pub(super) fn to_plain(
                     out.extend_from_slice(value);
                 } else {
                     return Err(Error::corrupt(format!("a value of {} bytes in a column of {width}", value.len())));
-                }
-                // A few bytes can stand for a long prefix of the value before, again and again.
-                if number % STRINGS_PER_CHECK == 0 {
-                    let next = out.len().saturating_add(STRINGS_PER_CHECK.saturating_mul(bytes.len()));
-                    take_memory(lengths_bytes.saturating_add(next))?;
                 }
             }
             Ok(())

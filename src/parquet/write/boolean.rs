@@ -68,6 +68,10 @@ impl Kernel for Booleans {
         0
     }
 
+    fn page_bytes(&self) -> usize {
+        self.choice.encoded_bytes(self.bits.len() / 8)
+    }
+
     fn open_bytes(&self) -> usize {
         self.bits.len() / 8
     }

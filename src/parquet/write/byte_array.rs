@@ -13,7 +13,7 @@ use super::source::Source;
 use super::statistics::{self, Bound, PageStatistics};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{Leaf, ValueOrder};
-use crate::parquet::encoding::{byte_stream_split, delta_byte_array, delta_length_byte_array, dictionary, plain};
+use crate::parquet::encoding::{bit_pack, byte_stream_split, delta_byte_array, delta_length_byte_array, plain};
 use crate::parquet::format::{Encoding, Type};
 
 /// The kernel of byte strings.
@@ -142,6 +142,7 @@ impl ByteArrays {
                     return Ok((row - rows.start, true));
                 }
                 check_length(value)?;
+                let entries = self.entries();
                 if !self.push_value(value, limits) {
                     if !page_is_empty {
                         // The page ends with what the dictionary holds; the next one is without.
@@ -153,10 +154,21 @@ impl ByteArrays {
                 }
                 self.values += 1;
                 self.bytes += value.len() as u64;
+                if self.is_open && self.choice.is_hopeless(self.values, self.entries()) {
+                    self.spill();
+                    self.dictionary = None;
+                }
+                if self.is_open && self.entries() > entries && self.choice.widens(self.values, self.entries(), 1) {
+                    return Ok((row + 1 - rows.start, true));
+                }
             }
             page_is_empty = false;
         }
         Ok((rows.len(), false))
+    }
+
+    fn entries(&self) -> usize {
+        self.dictionary.as_ref().map_or(0, Strings::len)
     }
 
     /// False when the dictionary is open and has no room for it.
@@ -286,26 +298,26 @@ impl ByteArrays {
         body: &mut Vec<u8>,
         trial: &mut Trial<'_>,
     ) -> Result<bool> {
-        let encoded = dictionary::encode(&self.indices, dictionary.len());
         let new = dictionary.page().get(self.dictionary_start.1..).unwrap_or_default();
         // A page without values costs nothing either way.
         let mut stays = true;
-        if self.values > 0 {
-            if !self.choice.is_settled() {
-                let mut sample = Vec::new();
-                for &index in self.indices.iter().take(SAMPLE_VALUES) {
-                    if sample.len() >= SAMPLE_BYTES {
-                        break;
-                    }
-                    put(self.width, dictionary.get(index), &mut sample);
+        if self.values > 0 && !self.choice.is_settled() {
+            let mut sample = Vec::new();
+            for &index in self.indices.iter().take(SAMPLE_VALUES) {
+                if sample.len() >= SAMPLE_BYTES {
+                    break;
                 }
-                self.settle(&sample, trial)?;
-                self.choice.weigh(new, &encoded, trial)?;
+                put(self.width, dictionary.get(index), &mut sample);
             }
+            self.settle(&sample, trial)?;
+            self.choice.weigh(new, &self.indices, dictionary.len(), trial)?;
+        }
+        let encoded = self.choice.encode_indices(&self.indices, dictionary.len());
+        if self.values > 0 {
             let lengths = if self.width.is_some() { 0 } else { self.values * LENGTH_BYTES };
             let page = DictionaryPage {
                 indices: &self.indices,
-                encoded: &encoded,
+                encoded_bytes: encoded.len(),
                 entries: dictionary.len(),
                 bytes: dictionary.page().len(),
                 new_bytes: new.len(),
@@ -432,6 +444,12 @@ impl Kernel for ByteArrays {
         let Some(dictionary) = &self.dictionary else { return 0 };
         body.extend_from_slice(dictionary.page());
         dictionary.len()
+    }
+
+    fn page_bytes(&self) -> usize {
+        let entries = self.dictionary.as_ref().map_or(0, Strings::len);
+        let indices = bit_pack::packed_bytes(self.indices.len(), self.choice.index_width(entries));
+        indices + self.choice.encoded_bytes(self.plain.len())
     }
 
     fn open_bytes(&self) -> usize {

@@ -2,12 +2,13 @@
 //!
 //! When the first page closes, its first values are put into each encoding that the type and the
 //! [`Compatibility`] allow, and compressed as the page will be: what comes out shortest is the chunk's encoding for values
-//! outside of the dictionary. The dictionary goes on while it pays against that: over the page that closes and, because a
+//! outside of the dictionary. So are the indices, as wide as they must be and in whole bytes. The dictionary goes on while it pays against that: over the page that closes and, because a
 //! dictionary costs most where it begins, over a few more like it.
 
 use super::options::{ChunkOptions, Compatibility};
 use crate::error::Result;
 use crate::parquet::compress::{Compression, Compressor};
+use crate::parquet::encoding::dictionary;
 use crate::parquet::format::{Encoding, Type};
 
 /// Values of a page that are tried, at most, and their bytes in PLAIN.
@@ -16,9 +17,18 @@ pub(super) const SAMPLE_BYTES: usize = 128 << 10;
 /// A sample of fewer bytes is compared without compressing it.
 const COMPRESS_MIN: usize = 512;
 /// A later candidate, which is slower to read, must save one byte in so many.
-const MARGIN: f64 = 32.0;
-/// Pages to come over which a dictionary may earn what it costs now.
-const PAGES_AHEAD: usize = 8;
+const MARGIN: f64 = 128.0;
+/// Values to come over which a dictionary may earn what it costs now.
+const VALUES_AHEAD: usize = 256 << 10;
+
+/// A page of this many indices closes when the next entry of the dictionary would make them a bit wider.
+const INDICES_LEAST: usize = 4096;
+/// The same of the first page, which is to tell as much as it can.
+const FIRST_INDICES_LEAST: usize = 16 << 10;
+/// Indices of the first page after which a dictionary may be given up.
+const HOPELESS_LEAST: usize = 8192;
+/// Values that are put into a dictionary at a time, so that this is seen.
+pub(super) const INDICES_AT_ONCE: usize = 1024;
 
 /// The encodings that values of a type can take.
 pub(super) fn allowed(physical: Type) -> &'static [Encoding] {
@@ -86,6 +96,8 @@ pub(super) struct Choice {
     chosen: Option<Encoding>,
     /// The caller wants the dictionary for as long as it has room.
     dictionary_always: bool,
+    /// Whether indices take whole bytes: a codec that counts bytes makes less of bits that straddle them.
+    whole_bytes: bool,
     rates: Rates,
     /// Bytes that the page before added to the dictionary.
     new_before: Option<f64>,
@@ -95,6 +107,8 @@ pub(super) struct Choice {
 #[derive(Debug, Clone, Copy)]
 struct Rates {
     values: f64,
+    /// The same before compression.
+    encoded: f64,
     dictionary: f64,
     indices: f64,
 }
@@ -102,9 +116,9 @@ struct Rates {
 /// A page that could stand as indices.
 #[derive(Debug)]
 pub(super) struct DictionaryPage<'a> {
-    /// Its indices, and as they are encoded.
     pub indices: &'a [u32],
-    pub encoded: &'a [u8],
+    /// Bytes of the indices as they are encoded.
+    pub encoded_bytes: usize,
     /// Entries that the dictionary has.
     pub entries: usize,
     /// Bytes of the dictionary, and of those entries that the page added.
@@ -125,7 +139,8 @@ impl Choice {
             candidates,
             chosen: None,
             dictionary_always: options.encoding == Some(Encoding::RleDictionary),
-            rates: Rates { values: 1.0, dictionary: 1.0, indices: 1.0 },
+            whole_bytes: false,
+            rates: Rates { values: 1.0, encoded: 1.0, dictionary: 1.0, indices: 1.0 },
             new_before: None,
         }
     }
@@ -146,33 +161,75 @@ impl Choice {
         trial: &mut Trial<'_>,
         mut encode: impl FnMut(Encoding, &mut Vec<u8>) -> Result<()>,
     ) -> Result<()> {
-        let mut best: Option<(f64, Encoding)> = None;
+        let mut least = f64::INFINITY;
         for &encoding in &self.candidates {
-            let is_known = encoding == Encoding::Plain && trial.is_raw();
-            let bytes = if is_known { plain_bytes } else { trial.bytes(|out| encode(encoding, out))? } as f64;
-            if best.is_none_or(|(least, _)| bytes < least - least / MARGIN) {
-                best = Some((bytes, encoding));
+            let bytes = trial.bytes(|out| encode(encoding, out))? as f64;
+            if self.chosen.is_none() || bytes < least - least / MARGIN {
+                least = bytes;
+                self.chosen = Some(encoding);
+                self.rates.values = bytes / plain_bytes.max(1) as f64;
+                self.rates.encoded = trial.encoded.len() as f64 / plain_bytes.max(1) as f64;
             }
-        }
-        if let Some((bytes, encoding)) = best {
-            self.rates.values = bytes / plain_bytes.max(1) as f64;
-            self.chosen = Some(encoding);
         }
         Ok(())
     }
 
-    /// Learns how far the dictionary's entries and the indices of a page compress.
-    pub fn weigh(&mut self, entries: &[u8], indices: &[u8], trial: &mut Trial<'_>) -> Result<()> {
-        let mut rate = |bytes: &[u8]| -> Result<f64> {
-            let bytes = bytes.get(..SAMPLE_BYTES).unwrap_or(bytes);
-            let stored = trial.bytes(|out| {
+    /// Bytes of so many in PLAIN, encoded as chosen but not compressed, about.
+    pub fn encoded_bytes(&self, plain_bytes: usize) -> usize {
+        (plain_bytes as f64 * self.rates.encoded) as usize
+    }
+
+    /// Indices into a dictionary of `entries`, as the page has them.
+    pub fn encode_indices(&self, indices: &[u32], entries: usize) -> Vec<u8> {
+        dictionary::encode(indices, self.index_width(entries))
+    }
+
+    /// Whether so many indices into so many entries tell enough to do without the dictionary: hardly a value came again, so it
+    /// would outgrow its bound before it pays.
+    #[inline]
+    pub fn is_hopeless(&self, indices: usize, entries: usize) -> bool {
+        indices >= HOPELESS_LEAST
+            && !self.is_settled()
+            && !self.dictionary_always
+            && indices - entries.min(indices) < indices / 64
+    }
+
+    /// Whether a page of so many indices shall close because the next value, or `coming` more entries of the dictionary,
+    /// would make all of its indices wider.
+    #[inline]
+    pub fn widens(&self, indices: usize, entries: usize, coming: usize) -> bool {
+        let least = if self.is_settled() { INDICES_LEAST } else { FIRST_INDICES_LEAST };
+        indices >= least && self.index_width(entries + coming) > self.index_width(entries)
+    }
+
+    /// Bits of an index.
+    pub fn index_width(&self, entries: usize) -> u32 {
+        let width = dictionary::width(entries);
+        if self.whole_bytes { whole_bytes(width) } else { width }
+    }
+
+    /// Learns how far the dictionary's entries and the first page's indices compress, and how wide to make these.
+    pub fn weigh(&mut self, new: &[u8], indices: &[u32], entries: usize, trial: &mut Trial<'_>) -> Result<()> {
+        let new = new.get(..SAMPLE_BYTES).unwrap_or(new);
+        let mut bytes = |bytes: &[u8]| {
+            trial.bytes(|out| {
                 out.extend_from_slice(bytes);
                 Ok(())
-            })?;
-            Ok(stored as f64 / bytes.len().max(1) as f64)
+            })
         };
-        self.rates.dictionary = rate(entries)?;
-        self.rates.indices = rate(indices)?;
+        self.rates.dictionary = bytes(new)? as f64 / new.len().max(1) as f64;
+        let encoded = self.encode_indices(indices, entries);
+        let mut stored = bytes(&encoded)? as f64;
+        let mut length = encoded.len();
+        let (width, wide) = (self.index_width(entries), whole_bytes(self.index_width(entries)));
+        if wide != width && length >= COMPRESS_MIN {
+            let encoded = dictionary::encode(indices, wide);
+            let stored_wide = bytes(&encoded)? as f64;
+            if stored_wide < stored - stored / MARGIN {
+                (self.whole_bytes, stored, length) = (true, stored_wide, encoded.len());
+            }
+        }
+        self.rates.indices = stored / length.max(1) as f64;
         Ok(())
     }
 
@@ -188,10 +245,10 @@ impl Choice {
         if self.dictionary_always {
             return true;
         }
-        let pages = if is_last { 1 } else { 1 + PAGES_AHEAD };
+        let pages = if is_last { 1 } else { 1 + VALUES_AHEAD / page.indices.len().max(1) };
         let (mut bytes, mut cost, mut otherwise) = (page.bytes as f64, 0.0, 0.0);
         for _ in 0..pages {
-            cost += new * self.rates.dictionary + page.encoded.len() as f64 * self.rates.indices;
+            cost += new * self.rates.dictionary + page.encoded_bytes as f64 * self.rates.indices;
             otherwise += page.plain_bytes as f64 * self.rates.values;
             if cost < otherwise {
                 return true;
@@ -203,6 +260,15 @@ impl Choice {
             }
         }
         false
+    }
+}
+
+/// The next width that is one or two bytes; beyond, and where there are no bits at all, the width itself.
+fn whole_bytes(width: u32) -> u32 {
+    match width {
+        1..=8 => 8,
+        9..=16 => 16,
+        _ => width,
     }
 }
 

@@ -290,9 +290,18 @@ impl Chunk {
         }
     }
 
-    /// Rows that the open page may take yet; never 0.
+    /// Rows that the open page may take before it is asked whether it shall close; never 0.
     fn rows_room(&self) -> usize {
-        self.options.page_rows - self.page_rows
+        let (least, most) = (self.options.page_rows_least, self.options.page_rows);
+        if self.page_rows < least { least - self.page_rows } else { most - self.page_rows }
+    }
+
+    /// Whether the open page has rows and bytes enough; one of few bytes goes on, up to its rows.
+    fn is_large_enough(&self, kernel: &impl Kernel) -> bool {
+        let options = &self.options;
+        let levels = || self.rep_levels.bytes() + self.def_levels.bytes();
+        self.page_rows >= options.page_rows
+            || (self.page_rows >= options.page_rows_least && kernel.page_bytes() + levels() >= options.page_bytes_least)
     }
 
     /// `values` are those of the rows that are not null.
@@ -470,7 +479,7 @@ impl Chunk {
     }
 
     fn close_if(&mut self, is_full: bool, kernel: &mut impl Kernel, press: &mut Press) -> Result<()> {
-        if is_full || self.rows_room() == 0 { self.close_page(kernel, false, press) } else { Ok(()) }
+        if is_full || self.is_large_enough(kernel) { self.close_page(kernel, false, press) } else { Ok(()) }
     }
 
     fn close_page(&mut self, kernel: &mut impl Kernel, is_last: bool, press: &mut Press) -> Result<()> {

@@ -12,6 +12,8 @@ pub(super) trait Kernel {
     fn finish_page(&mut self, options: &ChunkOptions, body: &mut Vec<u8>, trial: &mut Trial<'_>) -> Result<Finished>;
     /// Appends the dictionary that finished pages refer to, in PLAIN; how many values it has.
     fn dictionary_page(&self, body: &mut Vec<u8>) -> usize;
+    /// Bytes of the open page's values as they will be encoded, before compression, about.
+    fn page_bytes(&self) -> usize;
     /// Bytes of the open page and the dictionary, before compression, about.
     fn open_bytes(&self) -> usize;
     /// Bytes that it takes in memory.
@@ -34,6 +36,10 @@ impl Kernel for Nulls {
     }
 
     fn dictionary_page(&self, _: &mut Vec<u8>) -> usize {
+        0
+    }
+
+    fn page_bytes(&self) -> usize {
         0
     }
 

@@ -68,7 +68,7 @@ impl FromStr for PageVersion {
 ///     .with_compression(Compression::Snappy)
 ///     .with_row_group_rows(100_000)
 ///     .with_column("id", ColumnOptions { dictionary: Some(false), ..ColumnOptions::default() });
-/// assert_eq!(options.page_rows, 20_000);
+/// assert_eq!(options.page_rows_least, 32_768);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriterOptions {
@@ -82,10 +82,15 @@ pub struct WriterOptions {
     pub row_group_rows: usize,
     /// A row group closes when its encoded, compressed pages reach about this many bytes; 128 MiB.
     pub row_group_bytes: usize,
-    /// A page closes at this many rows; 20,000.
+    /// A page closes at this many rows, whatever they hold; 131,072.
     pub page_rows: usize,
-    /// A page closes before its values exceed this many bytes before compression; 1 MiB. One value may.
+    /// A page closes before its values exceed this many bytes in PLAIN; 1 MiB. One row may.
     pub page_bytes: usize,
+    /// A page closes once it has this many rows and [`page_bytes_least`](Self::page_bytes_least); 32,768, which
+    /// fill the codec's blocks with numbers of 4 and 8 bytes.
+    pub page_rows_least: usize,
+    /// A page of fewer encoded bytes goes on: a small page costs more than it lets a reader skip; 64 KiB.
+    pub page_bytes_least: usize,
     /// Whether columns are written through a dictionary while it pays; true.
     pub dictionary: bool,
     /// A dictionary that reaches this many bytes is given up; 1 MiB.
@@ -118,7 +123,7 @@ pub struct ColumnOptions {
     /// How its values are encoded, whatever they are; through a dictionary only where `dictionary` is true, too.
     /// RLE_DICTIONARY: through a dictionary while it has room, whether it pays or not.
     pub encoding: Option<Encoding>,
-    /// Rows at which its pages close.
+    /// Rows at which its pages close, whatever they hold.
     pub page_rows: Option<usize>,
     /// Bytes at which its pages close.
     pub page_bytes: Option<usize>,
@@ -136,8 +141,10 @@ impl Default for WriterOptions {
             compression: Compression::default(),
             row_group_rows: 1 << 20,
             row_group_bytes: 128 << 20,
-            page_rows: 20_000,
+            page_rows: 128 << 10,
             page_bytes: 1 << 20,
+            page_rows_least: 32 << 10,
+            page_bytes_least: 64 << 10,
             dictionary: true,
             dictionary_bytes: 1 << 20,
             statistics: true,
@@ -178,6 +185,10 @@ impl WriterOptions {
         with_page_rows: page_rows, usize;
         /// Sets [`page_bytes`](Self::page_bytes).
         with_page_bytes: page_bytes, usize;
+        /// Sets [`page_rows_least`](Self::page_rows_least).
+        with_page_rows_least: page_rows_least, usize;
+        /// Sets [`page_bytes_least`](Self::page_bytes_least).
+        with_page_bytes_least: page_bytes_least, usize;
         /// Sets [`dictionary`](Self::dictionary).
         with_dictionary: dictionary, bool;
         /// Sets [`dictionary_bytes`](Self::dictionary_bytes).
@@ -244,6 +255,7 @@ impl WriterOptions {
     /// The options that hold for the column at `path`.
     pub(super) fn of_column(&self, path: &str) -> ChunkOptions {
         let column = self.columns.get(path).copied().unwrap_or_default();
+        let page_rows = column.page_rows.unwrap_or(self.page_rows);
         ChunkOptions {
             compatibility: self.compatibility,
             page_version: self.page_version.unwrap_or(match self.compatibility {
@@ -257,7 +269,9 @@ impl WriterOptions {
                 Some(encoding) => encoding == Encoding::RleDictionary,
             }),
             statistics: column.statistics.unwrap_or(self.statistics),
-            page_rows: column.page_rows.unwrap_or(self.page_rows),
+            page_rows,
+            page_rows_least: self.page_rows_least.clamp(1, page_rows),
+            page_bytes_least: self.page_bytes_least,
             page_bytes: column.page_bytes.unwrap_or(self.page_bytes),
             dictionary_bytes: column.dictionary_bytes.unwrap_or(self.dictionary_bytes),
             bounds_bytes_max: column.bounds_bytes_max.unwrap_or(self.bounds_bytes_max),
@@ -306,6 +320,8 @@ pub(super) struct ChunkOptions {
     pub statistics: bool,
     pub page_rows: usize,
     pub page_bytes: usize,
+    pub page_rows_least: usize,
+    pub page_bytes_least: usize,
     pub dictionary_bytes: usize,
     pub bounds_bytes_max: usize,
     pub crc: bool,

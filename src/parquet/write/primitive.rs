@@ -1,13 +1,13 @@
 //! The open page of a column of numbers: indices while the dictionary pays, then the numbers.
 
-use super::choose::{Choice, DictionaryPage, SAMPLE_BYTES, SAMPLE_VALUES, Trial};
+use super::choose::{Choice, DictionaryPage, INDICES_AT_ONCE, SAMPLE_BYTES, SAMPLE_VALUES, Trial};
 use super::dictionary::Numbers;
 use super::kernel::{Finished, Kernel};
 use super::options::ChunkOptions;
 use super::statistics::{Bound, PageStatistics};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{Leaf, ValueOrder};
-use crate::parquet::encoding::{alp, byte_stream_split, delta_binary_packed, delta_byte_array, dictionary, plain};
+use crate::parquet::encoding::{alp, bit_pack, byte_stream_split, delta_binary_packed, delta_byte_array, plain};
 use crate::parquet::format::Encoding;
 
 /// A number as Parquet stores it.
@@ -209,7 +209,7 @@ impl<T: Native> Primitives<T> {
             Some(dictionary) if self.is_open => {
                 let new = limits.dictionary_bytes.saturating_sub(dictionary.len() * T::BYTES);
                 let room = page.saturating_sub(self.indices.len());
-                room.min((new / T::BYTES).max(DICTIONARY_STRIDE)).max(1)
+                room.min((new / T::BYTES).max(DICTIONARY_STRIDE)).clamp(1, INDICES_AT_ONCE)
             }
             _ => page.saturating_sub(self.values.len()).max(1),
         }
@@ -222,9 +222,17 @@ impl<T: Native> Primitives<T> {
         }
         match &mut self.dictionary {
             Some(dictionary) if self.is_open => {
+                let before = dictionary.len();
                 dictionary.indices(values, &mut self.indices);
+                if self.choice.is_hopeless(self.indices.len(), dictionary.len()) {
+                    let indices = std::mem::take(&mut self.indices);
+                    self.values.extend(dictionary.get(indices.iter()));
+                    (self.dictionary, self.is_open) = (None, false);
+                    return self.values.len() * T::BYTES >= limits.page_bytes;
+                }
                 let is_full = dictionary.len() * T::BYTES >= limits.dictionary_bytes;
-                is_full || self.indices.len() * T::BYTES >= limits.page_bytes
+                let widens = self.choice.widens(self.indices.len(), dictionary.len(), dictionary.len() - before);
+                is_full || widens || self.indices.len() * T::BYTES >= limits.page_bytes
             }
             _ => {
                 self.values.extend_from_slice(values);
@@ -242,21 +250,21 @@ impl<T: Native> Primitives<T> {
         body: &mut Vec<u8>,
         trial: &mut Trial<'_>,
     ) -> Result<bool> {
-        let encoded = dictionary::encode(&self.indices, dictionary.len());
         let new = dictionary.values().get(self.dictionary_start..).unwrap_or_default();
         // A page without values costs nothing either way.
         let mut stays = true;
+        if !self.indices.is_empty() && !self.choice.is_settled() {
+            let sample: Vec<T> = dictionary.get(self.indices.iter().take(sample_len::<T>())).collect();
+            self.settle(&sample, trial)?;
+            let mut entries = Vec::new();
+            T::put(new.get(..sample_len::<T>()).unwrap_or(new), &mut entries);
+            self.choice.weigh(&entries, &self.indices, dictionary.len(), trial)?;
+        }
+        let encoded = self.choice.encode_indices(&self.indices, dictionary.len());
         if !self.indices.is_empty() {
-            if !self.choice.is_settled() {
-                let sample: Vec<T> = dictionary.get(self.indices.iter().take(sample_len::<T>())).collect();
-                self.settle(&sample, trial)?;
-                let mut entries = Vec::new();
-                T::put(new.get(..sample_len::<T>()).unwrap_or(new), &mut entries);
-                self.choice.weigh(&entries, &encoded, trial)?;
-            }
             let page = DictionaryPage {
                 indices: &self.indices,
-                encoded: &encoded,
+                encoded_bytes: encoded.len(),
                 entries: dictionary.len(),
                 bytes: dictionary.len() * T::BYTES,
                 new_bytes: new.len() * T::BYTES,
@@ -326,6 +334,12 @@ impl<T: Native> Kernel for Primitives<T> {
         let values = self.dictionary.as_ref().map(Numbers::values).unwrap_or_default();
         T::put(values, body);
         values.len()
+    }
+
+    fn page_bytes(&self) -> usize {
+        let entries = self.dictionary.as_ref().map_or(0, Numbers::len);
+        let indices = bit_pack::packed_bytes(self.indices.len(), self.choice.index_width(entries));
+        indices + self.choice.encoded_bytes(self.values.len() * T::BYTES)
     }
 
     fn open_bytes(&self) -> usize {
