@@ -3,16 +3,35 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, Schema};
+use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, Schema, TimeUnit};
 
 use super::node::{self, Kind, Levels, Node};
-use super::values::{Mismatch, extension, logical, value_type};
-use super::{ARROW_SCHEMA_KEY, FIELD_ID_KEY, Leaf, ParquetSchema, ipc, restore, value_order};
+use super::values::{Mismatch, logical, value_type};
+use super::{ARROW_SCHEMA_KEY, FIELD_ID_KEY, Leaf, ParquetSchema, extension, ipc, restore, value_order};
 use crate::error::{Error, Result};
 use crate::parquet::format::{ConvertedType, FileMetaData, KeyValue, LogicalType, Repetition, SchemaElement, Type};
 
 /// What the names in all leaves' paths may take together: a long name above many leaves stands in each path.
 const PATH_BYTES_MAX: usize = 64 << 20;
+
+/// Under which key a file of Spark says so. Its timestamps are of microseconds, in INT96 too.
+const SPARK_KEY: &str = "org.apache.spark.version";
+
+/// How a file's schema is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaOptions {
+    /// How deep groups may nest; at most [`node::DEPTH_MAX`].
+    pub depth_max: usize,
+    /// The unit of timestamps in INT96; None: what the file's Arrow schema says, else microseconds if Spark wrote it,
+    /// else nanoseconds.
+    pub int96_unit: Option<TimeUnit>,
+}
+
+impl Default for SchemaOptions {
+    fn default() -> SchemaOptions {
+        SchemaOptions { depth_max: node::DEPTH_MAX, int96_unit: None }
+    }
+}
 
 /// The schemas of a file.
 ///
@@ -23,16 +42,21 @@ const PATH_BYTES_MAX: usize = 64 << 20;
 ///
 /// # Errors
 /// [`Error::Corrupt`] when the elements form no tree or an annotation contradicts its type,
-/// [`Error::Limit`] when groups nest deeper than 64.
+/// [`Error::Limit`] when groups nest too deep.
 pub fn from_parquet(metadata: &FileMetaData) -> Result<ParquetSchema> {
-    from_elements(metadata.schema.clone(), metadata.key_value_metadata.as_deref())
+    let options = SchemaOptions::default();
+    from_elements(metadata.schema.clone(), metadata.key_value_metadata.as_deref(), &options)
 }
 
 /// The same, of a footer's parts.
 ///
 /// # Errors
 /// As [`from_parquet`].
-pub fn from_elements(owned: Vec<SchemaElement>, key_values: Option<&[KeyValue]>) -> Result<ParquetSchema> {
+pub fn from_elements(
+    owned: Vec<SchemaElement>,
+    key_values: Option<&[KeyValue]>,
+    options: &SchemaOptions,
+) -> Result<ParquetSchema> {
     let elements = owned.as_slice();
     let root = elements.first().ok_or_else(|| Error::corrupt("the schema has no root"))?;
     let children = match root.num_children {
@@ -40,20 +64,27 @@ pub fn from_elements(owned: Vec<SchemaElement>, key_values: Option<&[KeyValue]>)
         None if elements.len() == 1 => 0,
         None => return Err(Error::corrupt("the schema's root has no count of children")),
     };
-    let hint = key_values
-        .iter()
-        .flat_map(|pairs| pairs.iter())
-        .find(|kv| kv.key == ARROW_SCHEMA_KEY)
-        .and_then(|kv| kv.value.as_deref())
-        .and_then(ipc::decode);
+    let find = |key: &str| key_values.and_then(|pairs| pairs.iter().find(|kv| kv.key == key));
+    let hint = find(ARROW_SCHEMA_KEY).and_then(|kv| kv.value.as_deref()).and_then(ipc::decode);
+    let by_writer = if find(SPARK_KEY).is_some() { TimeUnit::Microsecond } else { TimeUnit::Nanosecond };
 
-    let mut walk = Walk { elements, next: 1, path: Vec::new(), path_bytes: 0, leaves: Vec::new(), field: 0 };
+    let mut walk = Walk {
+        elements,
+        key_values,
+        depth_max: options.depth_max.min(node::DEPTH_MAX),
+        int96_unit: options.int96_unit.unwrap_or(by_writer),
+        next: 1,
+        path: Vec::new(),
+        path_bytes: 0,
+        leaves: Vec::new(),
+        field: 0,
+    };
     let mut nodes = Vec::new();
     for index in 0..children {
         walk.field = index;
         let mut node = walk.field(Levels { rep: 0, slot: 0, def: 0 })?;
         if let Some(Some(hint)) = hint.as_ref().and_then(|h| h.fields.get(index)) {
-            restore::restore(&mut node, &mut walk.leaves, hint);
+            restore::restore(&mut node, &mut walk.leaves, hint, options.int96_unit.is_some());
         }
         nodes.push(node);
     }
@@ -74,6 +105,9 @@ pub fn from_elements(owned: Vec<SchemaElement>, key_values: Option<&[KeyValue]>)
 /// Takes one element after another; `path` is that of the element being taken.
 struct Walk<'a> {
     elements: &'a [SchemaElement],
+    key_values: Option<&'a [KeyValue]>,
+    depth_max: usize,
+    int96_unit: TimeUnit,
     next: usize,
     path: Vec<String>,
     path_bytes: usize,
@@ -97,9 +131,24 @@ impl<'a> Walk<'a> {
                 let (rep, slot, present) = (above.rep, above.slot, above.def);
                 Node { field: Arc::new(field), rep, slot, present, kind: Kind::List(Box::new(item)) }
             }
-            other => return Err(self.corrupt(format!("a field's repetition is {other:?}"))),
+            Some(Repetition::Vector) => {
+                let refusal = "VECTOR, a proposal of the format: fixed-size lists without repetition levels";
+                self.refused(index, element, above, refusal)?
+            }
+            Some(Repetition::Unknown(n)) => {
+                self.refused(index, element, above, &format!("the unknown repetition {n}"))?
+            }
+            None => return Err(self.corrupt("a field without a repetition".into())),
         };
         self.path.pop();
+        Ok(node)
+    }
+
+    /// Takes an element that this crate cannot read, with all below it.
+    fn refused(&mut self, index: usize, element: &'a SchemaElement, above: Levels, why: &str) -> Result<Node> {
+        let first = self.leaves.len();
+        let node = self.value(index, element, above, false)?;
+        self.leaves.iter_mut().skip(first).for_each(|leaf| leaf.refusal = Some(why.to_string()));
         Ok(node)
     }
 
@@ -112,8 +161,8 @@ impl<'a> Walk<'a> {
         };
         self.next += 1;
         self.path.push(element.name.clone());
-        if self.path.len() > node::DEPTH_MAX {
-            return Err(Error::limit(format!("groups nest deeper than {}", node::DEPTH_MAX)).in_column(self.name()));
+        if self.path.len() > self.depth_max {
+            return Err(Error::limit(format!("groups nest deeper than {}", self.depth_max)).in_column(self.name()));
         }
         Ok((index, element))
     }
@@ -131,7 +180,9 @@ impl<'a> Walk<'a> {
         // An annotation on a group of another shape than it promises says nothing; the group is a struct then.
         let repeated =
             self.elements.get(self.next).filter(|e| children == 1 && e.repetition == Some(Repetition::Repeated));
-        let (data_type, kind) = match (logical(element), repeated) {
+        let logical = logical(element);
+        let metadata = extension::of_group(logical.as_ref());
+        let (data_type, kind) = match (logical, repeated) {
             (Some(LogicalType::List(_)), Some(repeated)) => self.list(element, repeated, above.element_of(present))?,
             (Some(LogicalType::Map(_)), Some(repeated)) => self.map(element, repeated, above.element_of(present))?,
             _ => {
@@ -140,7 +191,7 @@ impl<'a> Walk<'a> {
                 (DataType::Struct(nodes.iter().map(|n| Arc::clone(&n.field)).collect()), Kind::Struct(nodes))
             }
         };
-        let field = arrow_field(element, data_type, is_nullable, HashMap::new());
+        let field = arrow_field(element, data_type, is_nullable, metadata);
         Ok(Node { field: Arc::new(field), rep: above.rep, slot: above.slot, present, kind })
     }
 
@@ -206,8 +257,14 @@ impl<'a> Walk<'a> {
             _ => 0,
         };
         let logical = logical(element);
+        let is_interval = logical.is_none()
+            && element.converted_type == Some(ConvertedType::Interval)
+            && physical == Type::FixedLenByteArray
+            && type_length == INTERVAL_BYTES;
         let mut refusal = None;
         let data_type = match value_type(physical, type_length, logical.as_ref()) {
+            Ok(_) if is_interval => DataType::Interval(IntervalUnit::MonthDayNano),
+            Ok(DataType::Timestamp(_, zone)) if physical == Type::Int96 => DataType::Timestamp(self.int96_unit, zone),
             Ok(data_type) => data_type,
             Err(Mismatch::Corrupt) => {
                 let logical = logical.map(|l| format!("{l:?}")).unwrap_or_default();
@@ -219,8 +276,8 @@ impl<'a> Walk<'a> {
             }
         };
         let present = above.def + u16::from(is_nullable);
-        let is_interval = element.converted_type == Some(ConvertedType::Interval);
-        let field = arrow_field(element, data_type.clone(), is_nullable, extension(logical.as_ref()));
+        let field =
+            arrow_field(element, data_type.clone(), is_nullable, extension::of_leaf(logical.as_ref(), self.key_values));
         self.leaves.push(Leaf {
             path: self.path.clone(),
             element: index,
@@ -247,6 +304,9 @@ impl<'a> Walk<'a> {
         self.path.join(".")
     }
 }
+
+/// Bytes of an INTERVAL: months, days and milliseconds of 4 each.
+pub const INTERVAL_BYTES: usize = 12;
 
 /// An Arrow field of this element.
 fn arrow_field(

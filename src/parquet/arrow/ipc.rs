@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, IntervalUnit, Schema, TimeUnit};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
@@ -117,6 +117,12 @@ fn value_type(fb: arrow_ipc::Field<'_>, depth: usize) -> Option<DataType> {
             let timestamp = fb.type_as_timestamp()?;
             DataType::Timestamp(unit(timestamp.unit())?, timestamp.timezone().map(Into::into))
         }
+        T::Interval => DataType::Interval(match fb.type_as_interval()?.unit() {
+            arrow_ipc::IntervalUnit::YEAR_MONTH => IntervalUnit::YearMonth,
+            arrow_ipc::IntervalUnit::DAY_TIME => IntervalUnit::DayTime,
+            arrow_ipc::IntervalUnit::MONTH_DAY_NANO => IntervalUnit::MonthDayNano,
+            _ => return None,
+        }),
         T::Duration => DataType::Duration(unit(fb.type_as_duration()?.unit())?),
         T::Decimal => {
             let decimal = fb.type_as_decimal()?;

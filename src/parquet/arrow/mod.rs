@@ -11,25 +11,31 @@
 //! UInt8, UInt16, UInt32          INT32, INTEGER(8|16|32, unsigned)
 //! Int64 / UInt64                 INT64 / INT64, INTEGER(64, unsigned)
 //! Float16 / Float32 / Float64    FIXED_LEN_BYTE_ARRAY(2), FLOAT16 / FLOAT / DOUBLE
-//! Utf8, LargeUtf8, Utf8View      BYTE_ARRAY, STRING (JSON where the field says `arrow.json`)
-//! Binary, Large…, …View          BYTE_ARRAY
+//! Utf8, LargeUtf8, Utf8View      BYTE_ARRAY, STRING (JSON where the field says `arrow.json`, ENUM where asked for)
+//! Binary, Large…, …View          BYTE_ARRAY (GEOMETRY, GEOGRAPHY where it says `geoarrow.wkb`, BSON where asked for)
 //! FixedSizeBinary(n)             FIXED_LEN_BYTE_ARRAY(n) (UUID where the field says `arrow.uuid`)
 //! Date32 / Date64                INT32, DATE (a Date64 must be a whole day)
 //! Time32(s|ms) / Time64(us|ns)   INT32, TIME(ms) / INT64, TIME(us|ns)
 //! Timestamp(s|ms|us|ns)          INT64, TIMESTAMP(ms|ms|us|ns), adjusted to UTC where a zone is given
 //! Duration(unit)                 INT64
+//! Interval(unit)                 FIXED_LEN_BYTE_ARRAY(12), converted type INTERVAL; whole milliseconds, none negative
 //! Decimal*(p, s)                 INT32 to 9 digits, INT64 to 18, then the shortest FIXED_LEN_BYTE_ARRAY; DECIMAL
 //! Dictionary(_, v)               as v
+//! RunEndEncoded(_, v)            as v
+//! Struct                         group (VARIANT, FILE where the field says `arrow.parquet.variant`, `….file`)
+//! List and its layouts, Map      three levels, LIST; MAP
 //! ```
 //!
 //! What Parquet has no word for (large offsets, views, dictionaries, seconds, zones, durations, metadata) is
 //! kept beside the schema, in the key `ARROW:schema`, and restored from there: column by column, and only
 //! where it fits what the Parquet schema says, which has the last word.
 //!
-//! Read only: ENUM (as Utf8), BSON, INTERVAL (as its 12 bytes), INT96 (as a Timestamp(ns)), decimals in
-//! BYTE_ARRAY, converted types without logical types.
+//! Timestamps are read from INT96, too, and written there where that is asked for. Read only: decimals in BYTE_ARRAY,
+//! converted types without logical types. What is read of ENUM and BSON says so under [`LOGICAL_TYPE_KEY`]. Refused
+//! where the column is asked for: VECTOR (a proposal of the format), types and repetitions that are not known.
 
 pub mod assemble;
+mod extension;
 mod from_parquet;
 mod ipc;
 #[cfg(test)]
@@ -42,7 +48,7 @@ mod values;
 
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 
-pub use from_parquet::{from_elements, from_parquet};
+pub use from_parquet::{INTERVAL_BYTES, SchemaOptions, from_elements, from_parquet};
 pub use ipc::arrow_schema_metadata;
 pub use node::Node;
 pub use to_parquet::to_parquet;
@@ -56,10 +62,11 @@ pub const ARROW_SCHEMA_KEY: &str = "ARROW:schema";
 /// The key of a field's metadata that holds its Parquet field id.
 pub const FIELD_ID_KEY: &str = "PARQUET:field_id";
 
+/// The key of a field's metadata that names the logical type ENUM or BSON, for which Arrow has no word.
+pub const LOGICAL_TYPE_KEY: &str = "PARQUET:logical_type";
+
 const EXTENSION_NAME_KEY: &str = "ARROW:extension:name";
 const EXTENSION_METADATA_KEY: &str = "ARROW:extension:metadata";
-const UUID_EXTENSION: &str = "arrow.uuid";
-const JSON_EXTENSION: &str = "arrow.json";
 
 /// Both schemas of a file, and how they hang together.
 #[derive(Debug, Clone)]
@@ -103,7 +110,8 @@ pub struct Leaf {
     pub refusal: Option<String>,
 }
 
-/// How the values of a leaf compare in statistics and the page index, where the file says `TypeOrder`.
+/// How the values of a leaf compare in statistics and the page index: where the file says `TypeOrder`, but for
+/// `FloatTotal` and `Chronological`, which are orders of their own.
 ///
 /// Spec: parquet.thrift, `ColumnOrder`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +126,12 @@ pub enum ValueOrder {
     Float,
     /// By unsigned bytes, a prefix before what it begins.
     Bytes,
+    /// FLOAT, DOUBLE or FLOAT16 by IEEE 754 total order among what is no NaN; NaN bound pages of nothing else.
+    FloatTotal,
     /// A big-endian number in two's complement (decimals in byte arrays).
     SignedBytes,
+    /// INT96 by day, then by nanosecond.
+    Chronological,
     /// No order: bounds mean nothing.
     Undefined,
 }

@@ -13,33 +13,35 @@ use crate::parquet::format::{LogicalType, Type};
 ///
 /// The Parquet schema keeps the last word: a hint that does not fit, or is of another name, changes nothing,
 /// and nullability is never taken from it.
-pub(super) fn restore(node: &mut Node, leaves: &mut [Leaf], hint: &Field) {
+///
+/// `keeps_int96`: the unit of timestamps in INT96 was asked for, and is not the hint's business.
+pub(super) fn restore(node: &mut Node, leaves: &mut [Leaf], hint: &Field, keeps_int96: bool) {
     if hint.name() == node.field.name() {
-        apply(node, leaves, hint);
+        apply(node, leaves, hint, keeps_int96);
     }
 }
 
 /// The same below the top, where elements, entries, keys and values go by place and not by name.
-fn apply(node: &mut Node, leaves: &mut [Leaf], hint: &Field) {
+fn apply(node: &mut Node, leaves: &mut [Leaf], hint: &Field, keeps_int96: bool) {
     let own = node.field.data_type().clone();
     let data_type = match (&mut node.kind, hint.data_type()) {
         (Kind::Leaf(number), asked) => match leaves.get_mut(*number) {
-            Some(leaf) => leaf_type(leaf, &own, asked),
+            Some(leaf) => leaf_type(leaf, &own, asked, keeps_int96),
             None => None,
         },
         (Kind::Struct(children), DataType::Struct(asked)) if children.len() == asked.len() => {
             for (child, asked) in children.iter_mut().zip(asked) {
-                restore(child, leaves, asked);
+                restore(child, leaves, asked, keeps_int96);
             }
             Some(node::struct_of(children.iter().map(|c| Arc::clone(&c.field)).collect()))
         }
         (Kind::List(entries), DataType::Map(asked, sorted)) if matches!(own, DataType::Map(..)) => {
-            restore_entries(entries, leaves, asked);
+            restore_entries(entries, leaves, asked, keeps_int96);
             Some(DataType::Map(Arc::clone(&entries.field), *sorted))
         }
         (Kind::List(element), asked) if !matches!(own, DataType::Map(..)) && !matches!(asked, DataType::Map(..)) => {
             node::element(asked).map(|hint| {
-                apply(element, leaves, hint);
+                apply(element, leaves, hint, keeps_int96);
                 element.field = node::renamed(&element.field, hint.name());
                 node::with_element(asked, Arc::clone(&element.field))
             })
@@ -54,13 +56,13 @@ fn apply(node: &mut Node, leaves: &mut [Leaf], hint: &Field) {
 }
 
 /// A map's entries: Arrow leaves the names of the three to the writer.
-fn restore_entries(entries: &mut Node, leaves: &mut [Leaf], hint: &FieldRef) {
+fn restore_entries(entries: &mut Node, leaves: &mut [Leaf], hint: &FieldRef, keeps_int96: bool) {
     let (Kind::Struct(children), DataType::Struct(asked)) = (&mut entries.kind, hint.data_type()) else { return };
     if children.len() != asked.len() {
         return;
     }
     for (child, asked) in children.iter_mut().zip(asked) {
-        apply(child, leaves, asked);
+        apply(child, leaves, asked, keeps_int96);
         child.field = node::renamed(&child.field, asked.name());
     }
     let fields = children.iter().map(|c| Arc::clone(&c.field)).collect();
@@ -68,12 +70,20 @@ fn restore_entries(entries: &mut Node, leaves: &mut [Leaf], hint: &FieldRef) {
         Arc::new(Field::new(hint.name(), node::struct_of(fields), false).with_metadata(hint.metadata().clone()));
 }
 
-fn leaf_type(leaf: &mut Leaf, own: &DataType, asked: &DataType) -> Option<DataType> {
+fn leaf_type(leaf: &mut Leaf, own: &DataType, asked: &DataType, keeps_int96: bool) -> Option<DataType> {
+    let value = match asked {
+        DataType::Dictionary(_, value) => value,
+        other => other,
+    };
     let is_fit = match asked {
-        DataType::Dictionary(key, value) => fits(leaf, own, value) && key.is_dictionary_key_type(),
+        DataType::Dictionary(key, value) => fits(leaf, own, value) && key.is_dictionary_key_type() && packs(value),
         other => fits(leaf, own, other),
     };
-    if !is_fit || leaf.refusal.is_some() {
+    let is_kept = match (own, value) {
+        (DataType::Timestamp(unit, _), DataType::Timestamp(asked, _)) => unit == asked,
+        _ => false,
+    };
+    if !is_fit || leaf.refusal.is_some() || (leaf.physical == Type::Int96 && keeps_int96 && !is_kept) {
         return None;
     }
     leaf.data_type = asked.clone();
@@ -115,16 +125,32 @@ fn fits(leaf: &Leaf, own: &DataType, asked: &DataType) -> bool {
         (D::Time32(U::Millisecond), D::Time32(U::Second)) => true,
         // The zone's name; that there is one is told by the Parquet schema.
         (D::Timestamp(unit, Some(_)), D::Timestamp(asked, Some(zone))) => !zone.is_empty() && may_be(unit, asked),
-        (D::Timestamp(unit, None), D::Timestamp(asked, None)) => leaf.physical == Type::Int64 && may_be(unit, asked),
-        // INT96 tells neither.
-        (D::Timestamp(U::Nanosecond, None), D::Timestamp(U::Nanosecond, Some(zone))) => {
-            leaf.physical == Type::Int96 && !zone.is_empty()
-        }
+        (D::Timestamp(unit, None), D::Timestamp(asked, None)) => leaf.physical == Type::Int96 || may_be(unit, asked),
+        // INT96 tells neither unit nor zone.
+        (D::Timestamp(_, None), D::Timestamp(_, Some(zone))) => leaf.physical == Type::Int96 && !zone.is_empty(),
+        // That a value has no parts which the type lacks is checked when it is read.
+        (D::Interval(_), D::Interval(_)) => true,
         // Types that some writers store as bare integers.
         (D::Int64, D::Duration(_) | D::Timestamp(_, _) | D::Time64(_) | D::Date64) => is_bare(leaf),
         (D::Int32, D::Time32(_)) => is_bare(leaf),
         _ => false,
     }
+}
+
+/// Whether Arrow's kernels make dictionaries of such values.
+fn packs(value: &DataType) -> bool {
+    value.is_numeric()
+        || value.is_string()
+        || value.is_binary()
+        || matches!(
+            value,
+            DataType::Date32
+                | DataType::Date64
+                | DataType::Time32(_)
+                | DataType::Time64(_)
+                | DataType::Timestamp(..)
+                | DataType::FixedSizeBinary(_)
+        )
 }
 
 /// The bytes of each value, if all values have as many.

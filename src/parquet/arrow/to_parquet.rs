@@ -5,9 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
 use super::node::{Kind, Node};
-use super::{
-    EXTENSION_NAME_KEY, FIELD_ID_KEY, JSON_EXTENSION, Leaf, ParquetSchema, UUID_EXTENSION, decimal_bytes, value_order,
-};
+use super::{FIELD_ID_KEY, INTERVAL_BYTES, Leaf, ParquetSchema, decimal_bytes, extension, value_order};
 use crate::error::{Error, Result};
 use crate::parquet::format::schema::{DecimalType, IntType, TimeType, TimeUnit as ParquetTimeUnit};
 use crate::parquet::format::{ConvertedType, Empty, LogicalType, Repetition, SchemaElement, Type};
@@ -15,8 +13,9 @@ use crate::parquet::format::{ConvertedType, Empty, LogicalType, Repetition, Sche
 /// The schemas of a file that holds batches of `arrow`.
 ///
 /// # Errors
-/// [`Error::Unsupported`] naming the column for intervals, unions, structs without fields and
-/// negative decimal scales; [`Error::Invalid`] for types that no value can have (a FixedSizeBinary of 0 bytes).
+/// [`Error::Unsupported`] naming the column for unions, dictionaries of nested values, structs without fields and
+/// negative decimal scales; [`Error::Invalid`] for types that no value can have (a FixedSizeBinary of 0 bytes) and
+/// for extensions whose metadata is broken; [`Error::Limit`] when types nest too deep.
 pub fn to_parquet(arrow: &Schema) -> Result<ParquetSchema> {
     let fields = arrow.fields();
     let count = i32::try_from(fields.len()).map_err(|_| Error::limit("more than 2147483647 columns"))?;
@@ -55,7 +54,8 @@ impl Shape<'_> {
         match &node.kind {
             Kind::Leaf(_) => self.leaf(node, name, repetition)?,
             Kind::Struct(children) => {
-                self.group(name, repetition, children.len(), None, Some(&node.field))?;
+                let logical = extension::logical(&node.field, node.field.data_type())?;
+                self.group(name, repetition, children.len(), logical, Some(&node.field))?;
                 for child in children {
                     self.emit(child, child.field.name(), nullability(&child.field))?;
                 }
@@ -90,7 +90,7 @@ impl Shape<'_> {
             element: self.elements.len(),
             physical: column.physical,
             type_length: column.type_length,
-            order: value_order(column.physical, column.logical.as_ref(), false),
+            order: value_order(column.physical, column.logical.as_ref(), column.is_interval),
             logical: column.logical.clone(),
             def_max: node.present,
             rep_max: node.rep,
@@ -135,6 +135,8 @@ struct Stored {
     physical: Type,
     type_length: usize,
     logical: Option<LogicalType>,
+    /// INTERVAL, which is no logical type.
+    is_interval: bool,
 }
 
 impl Stored {
@@ -144,7 +146,10 @@ impl Stored {
             element.type_length = i32::try_from(self.type_length).ok();
         }
         element.repetition = Some(repetition);
-        element.converted_type = self.logical.as_ref().and_then(converted);
+        element.converted_type = match &self.logical {
+            Some(logical) => converted(logical),
+            None => self.is_interval.then_some(ConvertedType::Interval),
+        };
         if let Some(LogicalType::Decimal(decimal)) = &self.logical {
             element.precision = Some(decimal.precision);
             element.scale = Some(decimal.scale);
@@ -175,15 +180,15 @@ fn stored(field: &Field) -> Result<Stored> {
     use DataType as D;
     use LogicalType as L;
 
-    let plain = |physical| Stored { physical, type_length: 0, logical: None };
-    let annotated = |physical, logical| Stored { physical, type_length: 0, logical: Some(logical) };
+    let plain = |physical| Stored { physical, type_length: 0, logical: None, is_interval: false };
+    let annotated = |physical, logical| Stored { logical: Some(logical), ..plain(physical) };
     let integer = |physical, bit_width, is_signed| annotated(physical, L::Integer(IntType { bit_width, is_signed }));
-    let extension = field.metadata().get(EXTENSION_NAME_KEY).map(String::as_str);
     let value_type = match field.data_type() {
         D::Dictionary(_, value) => value.as_ref(),
         D::RunEndEncoded(_, values) => values.data_type(),
         other => other,
     };
+    let asked = extension::logical(field, value_type)?;
     Ok(match value_type {
         D::Null => annotated(Type::Int32, L::Null(Empty {})),
         D::Boolean => plain(Type::Boolean),
@@ -198,13 +203,9 @@ fn stored(field: &Field) -> Result<Stored> {
         D::Float16 => fixed(2, Some(L::Float16(Empty {}))),
         D::Float32 => plain(Type::Float),
         D::Float64 => plain(Type::Double),
-        D::Utf8 | D::LargeUtf8 | D::Utf8View if extension == Some(JSON_EXTENSION) => {
-            annotated(Type::ByteArray, L::Json(Empty {}))
-        }
-        D::Utf8 | D::LargeUtf8 | D::Utf8View => annotated(Type::ByteArray, L::String(Empty {})),
-        D::Binary | D::LargeBinary | D::BinaryView => plain(Type::ByteArray),
-        D::FixedSizeBinary(16) if extension == Some(UUID_EXTENSION) => fixed(16, Some(L::Uuid(Empty {}))),
-        D::FixedSizeBinary(n @ 1..) => fixed(*n as usize, None),
+        D::Utf8 | D::LargeUtf8 | D::Utf8View => annotated(Type::ByteArray, asked.unwrap_or(L::String(Empty {}))),
+        D::Binary | D::LargeBinary | D::BinaryView => Stored { logical: asked, ..plain(Type::ByteArray) },
+        D::FixedSizeBinary(n @ 1..) => fixed(*n as usize, asked),
         D::FixedSizeBinary(n) => {
             return Err(Error::invalid(format!("FixedSizeBinary({n}): Parquet's fixed arrays have a byte at least")));
         }
@@ -216,13 +217,14 @@ fn stored(field: &Field) -> Result<Stored> {
             annotated(Type::Int64, L::Timestamp(time(*unit, has_zone)))
         }
         D::Duration(_) => plain(Type::Int64),
+        D::Interval(_) => Stored { is_interval: true, ..fixed(INTERVAL_BYTES, None) },
         D::Decimal32(p, s) | D::Decimal64(p, s) | D::Decimal128(p, s) | D::Decimal256(p, s) => decimal(*p, *s)?,
         other => return Err(Error::unsupported(format!("columns of type {other} cannot be written to Parquet yet"))),
     })
 }
 
 fn fixed(type_length: usize, logical: Option<LogicalType>) -> Stored {
-    Stored { physical: Type::FixedLenByteArray, type_length, logical }
+    Stored { physical: Type::FixedLenByteArray, type_length, logical, is_interval: false }
 }
 
 /// Parquet has no seconds: they become milliseconds.
@@ -244,8 +246,8 @@ fn decimal(precision: u8, scale: i8) -> Result<Stored> {
     }
     let logical = Some(LogicalType::Decimal(DecimalType { scale: i32::from(scale), precision: i32::from(precision) }));
     Ok(match precision {
-        1..=9 => Stored { physical: Type::Int32, type_length: 0, logical },
-        10..=18 => Stored { physical: Type::Int64, type_length: 0, logical },
+        1..=9 => Stored { physical: Type::Int32, type_length: 0, logical, is_interval: false },
+        10..=18 => Stored { physical: Type::Int64, type_length: 0, logical, is_interval: false },
         _ => fixed(decimal_bytes(precision), logical),
     })
 }

@@ -1,24 +1,10 @@
 //! Which Arrow type the values of a leaf have, by the Parquet schema alone.
 
-use std::collections::HashMap;
-
 use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
 
-use super::{EXTENSION_METADATA_KEY, EXTENSION_NAME_KEY, JSON_EXTENSION, UUID_EXTENSION, decimal_digits};
+use super::decimal_digits;
 use crate::parquet::format::schema::{DecimalType, IntType, TimeType, TimeUnit as ParquetTimeUnit};
 use crate::parquet::format::{ConvertedType, Empty, LogicalType, SchemaElement, Type};
-
-/// The Arrow extension that a logical type stands for, as a field's metadata.
-pub(super) fn extension(logical: Option<&LogicalType>) -> HashMap<String, String> {
-    let entry = |key: &str, value: &str| (key.to_string(), value.to_string());
-    match logical {
-        Some(LogicalType::Uuid(_)) => HashMap::from([entry(EXTENSION_NAME_KEY, UUID_EXTENSION)]),
-        Some(LogicalType::Json(_)) => {
-            HashMap::from([entry(EXTENSION_NAME_KEY, JSON_EXTENSION), entry(EXTENSION_METADATA_KEY, "")])
-        }
-        _ => HashMap::new(),
-    }
-}
 
 /// The element's logical type; where it has none that is known, what its converted type stands for.
 ///
@@ -107,6 +93,9 @@ pub(super) fn value_type(
         (Type::Int32, Some(L::Time(TimeType { unit: P::Millis(_), .. }))) => DataType::Time32(TimeUnit::Millisecond),
         (Type::Int64, Some(L::Time(TimeType { unit: P::Micros(_), .. }))) => DataType::Time64(TimeUnit::Microsecond),
         (Type::Int64, Some(L::Time(TimeType { unit: P::Nanos(_), .. }))) => DataType::Time64(TimeUnit::Nanosecond),
+        (Type::Int32 | Type::Int64, Some(L::Time(TimeType { unit: P::Unknown(_), .. }))) => {
+            return Err(Mismatch::Unsupported("times of an unknown unit".into()));
+        }
         (Type::Int64, Some(L::Timestamp(t))) => {
             let unit = match t.unit {
                 P::Millis(_) => TimeUnit::Millisecond,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::encryption::EncryptionAlgorithm;
 use super::metadata::{ColumnChunk, ColumnOrder, FileMetaData, KeyValue, SortingColumn};
 use super::schema::SchemaElement;
-use super::thrift::{self, Kind, Reader, missing};
+use super::thrift::{self, Kind, Reader, Value, missing};
 use crate::error::{Error, Result};
 
 /// A footer whose column chunks are decoded when they are asked for.
@@ -31,7 +31,17 @@ pub struct Footer {
     base: u64,
     /// Where in `bytes` each column chunk begins, row group after row group.
     chunks: Vec<u32>,
+    memory_bytes: usize,
     whole: OnceLock<FileMetaData>,
+}
+
+/// What a footer may take in memory: a few of its bytes can stand for a large struct.
+#[derive(Debug, Clone, Copy)]
+pub struct FooterLimits {
+    /// Bytes, of what is decoded of it.
+    pub memory_bytes: usize,
+    /// Elements of the schema.
+    pub schema_elements: usize,
 }
 
 /// A row group, its column chunks aside.
@@ -54,7 +64,8 @@ impl Footer {
     ///
     /// # Errors
     /// [`Error::Corrupt`] where they are no `FileMetaData`; what stands inside of column chunks is not judged yet.
-    pub fn decode(bytes: Bytes, base: u64) -> Result<(Footer, Vec<SchemaElement>)> {
+    /// [`Error::Limit`] beyond `limits`.
+    pub fn decode(bytes: Bytes, base: u64, limits: FooterLimits) -> Result<(Footer, Vec<SchemaElement>)> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(Error::limit(format!("a footer of {} bytes: a file's has 32 bits of length", bytes.len())));
         }
@@ -72,11 +83,11 @@ impl Footer {
         r.fields(|r, id, kind| {
             match (id, kind) {
                 (1, _) => version = r.value(kind)?.or(version),
-                (2, _) => schema = r.value(kind)?.or(schema.take()),
+                (2, Kind::List) => schema = Some(elements(r, limits.schema_elements)?),
                 (3, _) => num_rows = r.value(kind)?.or(num_rows),
                 (4, Kind::List) => {
                     chunks.clear();
-                    groups = Some(row_groups(r, &mut chunks)?);
+                    groups = Some(row_groups(r, &mut chunks, limits.memory_bytes)?);
                 }
                 (5, _) => key_value_metadata = r.value(kind)?.or(key_value_metadata.take()),
                 (6, _) => created_by = r.value(kind)?.or(created_by.take()),
@@ -100,6 +111,7 @@ impl Footer {
             footer_signing_key_metadata,
             base,
             chunks,
+            memory_bytes: limits.memory_bytes,
             whole: OnceLock::new(),
             bytes,
         };
@@ -123,11 +135,12 @@ impl Footer {
     /// All of it, decoded once.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] where some column chunk is broken.
+    /// [`Error::Corrupt`] where some column chunk is broken, [`Error::Limit`] where all of them take too much memory.
     pub fn whole(&self) -> Result<&FileMetaData> {
         match self.whole.get() {
             Some(whole) => Ok(whole),
             None => {
+                check_memory(self.chunks.len().saturating_mul(size_of::<ColumnChunk>()), self.memory_bytes)?;
                 let whole = super::footer::decode(&self.bytes, self.base)?;
                 Ok(self.whole.get_or_init(|| whole))
             }
@@ -140,13 +153,36 @@ impl Footer {
     }
 }
 
-fn row_groups(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Vec<Group>> {
+fn elements(r: &mut Reader<'_>, count_max: usize) -> Result<Vec<SchemaElement>> {
+    let (kind, count) = r.list()?;
+    structs(r, kind, count)?;
+    if count > count_max {
+        return Err(Error::limit(format!("a schema of {count} elements, {count_max} are the most that is asked for")));
+    }
+    let mut elements = Vec::with_capacity(count.min(4096));
+    for _ in 0..count {
+        elements.push(SchemaElement::read(r, Kind::Struct)?);
+    }
+    Ok(elements)
+}
+
+fn check_memory(bytes: usize, bytes_max: usize) -> Result<()> {
+    if bytes > bytes_max {
+        return Err(Error::limit(format!(
+            "the footer takes {bytes} bytes in memory, the reader may take {bytes_max}: raise memory_bytes"
+        )));
+    }
+    Ok(())
+}
+
+fn row_groups(r: &mut Reader<'_>, chunks: &mut Vec<u32>, memory_bytes: usize) -> Result<Vec<Group>> {
     let (kind, count) = r.list()?;
     structs(r, kind, count)?;
     // The count is bounded by the bytes, not by what the groups take in memory.
     let mut groups = Vec::with_capacity(count.min(4096));
     for _ in 0..count {
         groups.push(row_group(r, chunks)?);
+        check_memory(groups.len() * size_of::<Group>() + chunks.len() * size_of::<u32>(), memory_bytes)?;
     }
     Ok(groups)
 }
@@ -270,10 +306,38 @@ mod tests {
         }
     }
 
+    const LIMITS: FooterLimits = FooterLimits { memory_bytes: 1 << 20, schema_elements: 100 };
+
+    #[test]
+    fn what_it_takes_in_memory_is_bounded() {
+        let element = |n: usize| SchemaElement {
+            type_: None,
+            type_length: None,
+            repetition: None,
+            name: n.to_string(),
+            num_children: None,
+            converted_type: None,
+            scale: None,
+            precision: None,
+            field_id: None,
+            logical_type: None,
+            vector_length: None,
+        };
+        let bytes: Bytes = thrift::encode(&FileMetaData { schema: (0..9).map(element).collect(), ..metadata() }).into();
+        let of = |memory_bytes, schema_elements| {
+            Footer::decode(bytes.clone(), 0, FooterLimits { memory_bytes, schema_elements })
+        };
+        assert_eq!(of(1 << 20, 8).expect_err("too many").kind(), "limit");
+        assert_eq!(of(400, 9).expect_err("three groups").kind(), "limit");
+        let (footer, _) = of(4000, 9).expect("few bytes");
+        assert_eq!(footer.whole().expect_err("sixty chunks").kind(), "limit");
+        assert!(of(1 << 20, 9).expect("enough").0.whole().is_ok());
+    }
+
     #[test]
     fn a_chunk_is_found_without_the_others() {
         let metadata = metadata();
-        let (footer, schema) = Footer::decode(thrift::encode(&metadata).into(), 1000).expect("decodes");
+        let (footer, schema) = Footer::decode(thrift::encode(&metadata).into(), 1000, LIMITS).expect("decodes");
         assert_eq!(schema, metadata.schema);
         assert_eq!((footer.version, footer.num_rows, footer.created_by.as_deref()), (2, 3, Some("someone")));
         assert_eq!(footer.key_value_metadata, metadata.key_value_metadata);
@@ -302,7 +366,7 @@ mod tests {
         bytes[name - 2] = 0x95;
         bytes[name - 1] = 0x01;
         bytes[name..name + 8].fill(0x01);
-        let (footer, _) = Footer::decode(bytes.into(), 1000).expect("decodes");
+        let (footer, _) = Footer::decode(bytes.into(), 1000, LIMITS).expect("decodes");
         assert_eq!(footer.chunk(1, 0).expect("decodes"), chunk(20));
         assert_eq!(footer.chunk(1, 2).expect("decodes"), chunk(22));
         let e = footer.chunk(1, 1).expect_err("no path");
@@ -314,7 +378,7 @@ mod tests {
     fn every_truncation_is_an_error() {
         let bytes = Bytes::from(thrift::encode(&metadata()));
         for n in 0..bytes.len() {
-            assert!(Footer::decode(bytes.slice(..n), 0).is_err(), "{n} of {} bytes", bytes.len());
+            assert!(Footer::decode(bytes.slice(..n), 0, LIMITS).is_err(), "{n} of {} bytes", bytes.len());
         }
     }
 }

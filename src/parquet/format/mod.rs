@@ -19,7 +19,7 @@ mod skip;
 pub(crate) mod thrift;
 
 pub use index::{BoundaryOrder, ColumnIndex, OffsetIndex, PageLocation};
-pub use lazy::{Footer, Group};
+pub use lazy::{Footer, FooterLimits, Group};
 pub use metadata::{
     BoundingBox, Codec, ColumnChunk, ColumnMetaData, ColumnOrder, Encoding, FileMetaData, GeospatialStatistics,
     KeyValue, PageEncodingStats, PageType, RowGroup, SizeStatistics, SortingColumn, Statistics,

@@ -154,5 +154,7 @@ choice! {
         16: Variant(VariantType),
         17: Geometry(GeometryType),
         18: Geography(GeographyType),
+        /// A reference to bytes in or outside of the file.
+        19: File(Empty),
     }
 }

@@ -15,6 +15,7 @@ use crate::parquet::encoding::plain;
 use crate::parquet::format::{ColumnIndex, ColumnOrder, Footer, Statistics, Type};
 use crate::predicate::ColumnBounds;
 
+use super::ReaderOptions;
 use super::budget::Budget;
 use super::levels::Validity;
 use super::page::{PageBytes, Values};
@@ -25,6 +26,7 @@ pub(super) fn order(footer: &Footer, leaf: &Leaf, index: usize) -> ValueOrder {
     // Without an entry, the specification leaves open what the bounds mean.
     match footer.column_orders.as_ref().and_then(|orders| orders.get(index)) {
         Some(ColumnOrder::TypeOrder(_)) => leaf.order,
+        Some(ColumnOrder::Int96TimestampOrder(_)) if leaf.physical == Type::Int96 => ValueOrder::Chronological,
         // Total order differs from it in the zeros, which are equal here, and in NaN, which is no bound here.
         Some(ColumnOrder::Ieee754TotalOrder(_)) if leaf.order == ValueOrder::Float => leaf.order,
         _ => ValueOrder::Undefined,
@@ -124,7 +126,8 @@ fn null_count(count: Option<i64>, leaf: &Leaf, rows: usize) -> Option<u64> {
 /// Values in the form of statistics (PLAIN, but strings without their lengths) as an array of the leaf's value
 /// type; what is unknown or not sound is null. None if the type has no such values.
 fn values(leaf: &Leaf, bounds: &[Option<&[u8]>]) -> Option<ArrayRef> {
-    let mut target = target::new(leaf, Budget::new(usize::MAX).reservation()).ok()?;
+    let mut target =
+        target::new(leaf, Budget::of(&ReaderOptions::default().with_memory_bytes(usize::MAX)).reservation()).ok()?;
     let mut mask = BooleanBufferBuilder::new(bounds.len());
     let mut plain = Vec::new();
     let mut bits = Vec::new();
@@ -180,7 +183,8 @@ fn is_sound(bound: &[u8], leaf: &Leaf) -> bool {
             DataType::Decimal256(..) => bound.len() <= 32,
             _ => u32::try_from(bound.len()).is_ok(),
         },
-        Type::Int96 | Type::Unknown(_) => false,
+        Type::Int96 => bound.len() == 12,
+        Type::Unknown(_) => false,
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::ReaderOptions;
 use crate::error::{Error, Result};
+use crate::parquet::format::{PageHeader, PageType};
 
 /// A number of bytes that reservations share.
 #[derive(Debug, Clone)]
@@ -15,11 +17,25 @@ pub(super) struct Budget {
 struct Shared {
     limit: usize,
     used: AtomicUsize,
+    /// Bytes of a page, and of a dictionary page.
+    page_max: usize,
+    dictionary_max: usize,
 }
 
 impl Budget {
+    #[cfg(test)]
     pub(super) fn new(limit: usize) -> Budget {
-        Budget { shared: Arc::new(Shared { limit, used: AtomicUsize::new(0) }) }
+        Budget::of(&ReaderOptions::default().with_memory_bytes(limit))
+    }
+
+    pub(super) fn of(options: &ReaderOptions) -> Budget {
+        let shared = Shared {
+            limit: options.memory_bytes,
+            used: AtomicUsize::new(0),
+            page_max: options.page_bytes_max,
+            dictionary_max: options.dictionary_bytes_max,
+        };
+        Budget { shared: Arc::new(shared) }
     }
 
     /// A reservation of nothing yet.
@@ -36,6 +52,21 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
+    /// [`Error::Limit`] for a page of more bytes, stored or decompressed, than was asked for.
+    pub(super) fn check_page(&self, header: &PageHeader) -> Result<()> {
+        let bytes = header.uncompressed_page_size.max(header.compressed_page_size);
+        let (max, name) = match header.type_ {
+            PageType::DictionaryPage => (self.shared.dictionary_max, "dictionary_bytes_max"),
+            _ => (self.shared.page_max, "page_bytes_max"),
+        };
+        match usize::try_from(bytes) {
+            Ok(bytes) if bytes > max => {
+                Err(Error::limit(format!("a page of {bytes} bytes, {max} may be: raise {name}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes it `bytes` in all; [`Error::Limit`] when the budget has not that much left.
     #[inline]
     pub(super) fn resize(&mut self, bytes: usize) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::parquet::format::encryption::{
     AesParameters, ChunkCipher, ColumnCryptoMetaData, EncryptionAlgorithm, FileCipher, FileCryptoMetaData, Key,
     ModuleType, SIGNATURE_BYTES,
 };
-use crate::parquet::format::{ColumnChunk, ColumnMetaData, Footer, SchemaElement, thrift};
+use crate::parquet::format::{ColumnChunk, ColumnMetaData, Footer, FooterLimits, SchemaElement, thrift};
 
 /// Gives the key that a file's key metadata stands for.
 pub type KeyRetriever = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
@@ -194,11 +194,12 @@ pub(super) fn open_footer(
     base: u64,
     is_encrypted: bool,
     keys: Option<&Decryption>,
+    limits: FooterLimits,
 ) -> Result<OpenedFooter> {
     if is_encrypted {
-        return open_encrypted(&bytes, base, keys);
+        return open_encrypted(&bytes, base, keys, limits);
     }
-    let (footer, elements) = Footer::decode(bytes.clone(), base)?;
+    let (footer, elements) = Footer::decode(bytes.clone(), base, limits)?;
     let Some(algorithm) = &footer.encryption_algorithm else {
         if keys.is_some_and(|keys| !keys.allows_plain_files) {
             return Err(Error::invalid("the file is not encrypted, and keys are given: allow plain files to read it"));
@@ -228,7 +229,7 @@ pub(super) fn open_footer(
     Ok(OpenedFooter { footer, elements, decryptor })
 }
 
-fn open_encrypted(bytes: &[u8], base: u64, keys: Option<&Decryption>) -> Result<OpenedFooter> {
+fn open_encrypted(bytes: &[u8], base: u64, keys: Option<&Decryption>, limits: FooterLimits) -> Result<OpenedFooter> {
     let (crypto, used) = thrift::decode::<FileCryptoMetaData>(bytes, base)?;
     let metadata = crypto.key_metadata.as_deref();
     let keys = keys.cloned().unwrap_or_default();
@@ -240,7 +241,7 @@ fn open_encrypted(bytes: &[u8], base: u64, keys: Option<&Decryption>) -> Result<
     let sealed = bytes.get(used..).unwrap_or_default();
     let start = base + used as u64;
     let (plain, _) = key.open(sealed, &cipher.footer_aad()).map_err(|e| e.at_byte(start))?;
-    let (footer, elements) = Footer::decode(plain.into(), 0)
+    let (footer, elements) = Footer::decode(plain.into(), 0, limits)
         .map_err(|e| Error::corrupt(format!("{} (in the decrypted footer)", e.message())).at_byte(start))?;
     let decryptor = Some(Decryptor::new(keys, cipher, Some(key), crypto.key_metadata, &footer));
     Ok(OpenedFooter { footer, elements, decryptor })

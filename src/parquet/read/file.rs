@@ -6,10 +6,12 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
-use crate::parquet::arrow::{self, Leaf, ParquetSchema};
+use crate::parquet::arrow::{self, Leaf, ParquetSchema, SchemaOptions};
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
-use crate::parquet::format::{ColumnChunk, ColumnIndex, ColumnMetaData, FileMetaData, Footer, OffsetIndex, thrift};
+use crate::parquet::format::{
+    ColumnChunk, ColumnIndex, ColumnMetaData, FileMetaData, Footer, FooterLimits, OffsetIndex, thrift,
+};
 use crate::predicate::ColumnBounds;
 use crate::storage::Input;
 
@@ -186,9 +188,11 @@ impl FileParts {
             Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
             None => input.read(range.clone())?,
         };
+        let limits = FooterLimits { memory_bytes: options.memory_bytes, schema_elements: options.schema_elements_max };
         let OpenedFooter { footer, elements, decryptor } =
-            decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref())?;
-        let schema = arrow::from_elements(elements, footer.key_value_metadata.as_deref())?;
+            decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref(), limits)?;
+        let schema_options = SchemaOptions { depth_max: options.schema_depth_max, int96_unit: options.int96_unit };
+        let schema = arrow::from_elements(elements, footer.key_value_metadata.as_deref(), &schema_options)?;
         let mut rows = 0u64;
         for (number, group) in footer.groups.iter().enumerate() {
             let (has, wants) = (group.columns, schema.leaves.len());

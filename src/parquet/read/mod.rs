@@ -36,6 +36,9 @@ mod transcode;
 
 use std::ops::Range;
 
+use arrow_schema::TimeUnit;
+
+use crate::parquet::arrow::node::DEPTH_MAX;
 use crate::predicate::Predicate;
 
 pub use decryption::{Decryption, KeyRetriever};
@@ -56,11 +59,32 @@ pub struct ReaderOptions {
     pub batch_rows: usize,
     /// The keys of encrypted files. None by default: encrypted columns and footers cannot be read.
     pub decryption: Option<Decryption>,
+    /// Bytes of a page at most, before and after decompression. 2 GiB by default, which is the format's own limit.
+    pub page_bytes_max: usize,
+    /// The same of a dictionary page.
+    pub dictionary_bytes_max: usize,
+    /// Elements of a schema at most, groups and columns. 1 Mi by default.
+    pub schema_elements_max: usize,
+    /// How deep groups may nest. 64 by default, which is the most there can be.
+    pub schema_depth_max: usize,
+    /// The unit of timestamps in INT96; a value beyond its range is an error, one between two units is rounded down.
+    /// None by default: the unit of the file's Arrow schema, else microseconds in files of Spark, else nanoseconds.
+    pub int96_unit: Option<TimeUnit>,
 }
 
 impl Default for ReaderOptions {
     fn default() -> ReaderOptions {
-        ReaderOptions { memory_bytes: 1 << 30, verify_crc: true, batch_rows: 8192, decryption: None }
+        ReaderOptions {
+            memory_bytes: 1 << 30,
+            verify_crc: true,
+            batch_rows: 8192,
+            page_bytes_max: i32::MAX as usize,
+            dictionary_bytes_max: i32::MAX as usize,
+            schema_elements_max: 1 << 20,
+            schema_depth_max: DEPTH_MAX,
+            int96_unit: None,
+            decryption: None,
+        }
     }
 }
 
@@ -90,6 +114,41 @@ impl ReaderOptions {
     #[must_use]
     pub fn with_decryption(mut self, keys: Decryption) -> ReaderOptions {
         self.decryption = Some(keys);
+        self
+    }
+
+    /// With another [`page_bytes_max`](Self::page_bytes_max).
+    #[must_use]
+    pub fn with_page_bytes_max(mut self, bytes: usize) -> ReaderOptions {
+        self.page_bytes_max = bytes;
+        self
+    }
+
+    /// With another [`dictionary_bytes_max`](Self::dictionary_bytes_max).
+    #[must_use]
+    pub fn with_dictionary_bytes_max(mut self, bytes: usize) -> ReaderOptions {
+        self.dictionary_bytes_max = bytes;
+        self
+    }
+
+    /// With another [`schema_elements_max`](Self::schema_elements_max).
+    #[must_use]
+    pub fn with_schema_elements_max(mut self, elements: usize) -> ReaderOptions {
+        self.schema_elements_max = elements;
+        self
+    }
+
+    /// With another [`schema_depth_max`](Self::schema_depth_max).
+    #[must_use]
+    pub fn with_schema_depth_max(mut self, depth: usize) -> ReaderOptions {
+        self.schema_depth_max = depth;
+        self
+    }
+
+    /// With another [`int96_unit`](Self::int96_unit).
+    #[must_use]
+    pub fn with_int96_unit(mut self, unit: TimeUnit) -> ReaderOptions {
+        self.int96_unit = Some(unit);
         self
     }
 }

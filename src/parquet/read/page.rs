@@ -147,6 +147,7 @@ impl PageOpener {
         page.rows_left = 0;
         page.ordinal = raw.ordinal;
         page.offset = raw.offset;
+        self.memory.check_page(&raw.header)?;
         self.check_crc(raw)?;
         let values = data_values(&raw.header).unwrap_or(0);
         if leaf.is_flat() && values > rows_max {
@@ -231,6 +232,7 @@ impl PageOpener {
 
     /// The values of a dictionary page in PLAIN, and their count.
     pub(super) fn open_dictionary(&mut self, raw: &RawPage, codec: Codec) -> Result<(PageBytes, usize)> {
+        self.memory.check_page(&raw.header)?;
         self.check_crc(raw)?;
         let header = raw.header.dictionary_page_header.as_ref();
         let header = header.ok_or_else(|| Error::corrupt("a dictionary page without its header"))?;

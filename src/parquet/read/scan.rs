@@ -84,7 +84,7 @@ impl Scan {
         let all = &file.schema.arrow;
         let names = options.columns.unwrap_or_else(|| all.fields().iter().map(|f| f.name().clone()).collect());
         let bound = options.predicate.map(|p| p.bind(all)).transpose()?;
-        let budget = Budget::new(reader.memory_bytes);
+        let budget = Budget::of(reader);
         let mut columns: Vec<ScanColumn> = Vec::new();
         let mut add = |name: &str, is_output: bool| -> Result<(usize, Named, Arc<Field>)> {
             let (number, leaf, field) = find(&file, name)?;

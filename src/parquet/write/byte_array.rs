@@ -50,6 +50,9 @@ struct Extremes {
     high: (u64, Range<usize>),
 }
 
+/// Bytes of an INT96.
+pub(super) const INT96_BYTES: usize = 12;
+
 /// Bytes before each value that is not of fixed length.
 const LENGTH_BYTES: usize = 4;
 
@@ -58,7 +61,11 @@ const VALUE_BYTES_MAX: usize = 1 << 30;
 
 impl ByteArrays {
     pub fn new(leaf: &Leaf, options: &ChunkOptions) -> ByteArrays {
-        let width = (leaf.physical == Type::FixedLenByteArray).then_some(leaf.type_length);
+        let width = match leaf.physical {
+            Type::FixedLenByteArray => Some(leaf.type_length),
+            Type::Int96 => Some(INT96_BYTES),
+            _ => None,
+        };
         ByteArrays {
             dictionary: options.dictionary.then(|| Strings::new(width.is_some())),
             is_open: options.dictionary,
@@ -271,6 +278,10 @@ fn check_length(value: &[u8]) -> Result<()> {
 /// The first bytes as a number that orders as they do.
 #[inline]
 fn front(value: &[u8], order: ValueOrder) -> u64 {
+    if order == ValueOrder::Chronological {
+        // The day decides, and what it leaves open is compared in full.
+        return u64::from(statistics::int96_key(value).0.cast_unsigned() ^ 1 << 31);
+    }
     let front = match value.first_chunk::<8>() {
         Some(bytes) => u64::from_be_bytes(*bytes),
         None => {
@@ -286,7 +297,11 @@ fn front(value: &[u8], order: ValueOrder) -> u64 {
 
 #[inline]
 fn compare(order: ValueOrder, a: &[u8], b: &[u8]) -> Ordering {
-    if order == ValueOrder::SignedBytes { statistics::compare_signed(a, b) } else { a.cmp(b) }
+    match order {
+        ValueOrder::SignedBytes => statistics::compare_signed(a, b),
+        ValueOrder::Chronological => statistics::int96_key(a).cmp(&statistics::int96_key(b)),
+        _ => a.cmp(b),
+    }
 }
 
 impl ByteArrays {

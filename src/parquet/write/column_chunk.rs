@@ -9,10 +9,11 @@ use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::DataType;
 
 use super::boolean::Booleans;
-use super::byte_array::ByteArrays;
+use super::byte_array::{ByteArrays, INT96_BYTES};
 use super::choose::Trial;
 use super::convert;
 use super::finished_chunk::FinishedChunk;
+use super::geospatial::Geospatial;
 use super::index::PageEntry;
 use super::kernel::{Finished, Kernel, Nulls, put_levels};
 use super::options::{ChunkOptions, PageVersion};
@@ -165,8 +166,8 @@ impl ColumnWriter {
                 }
                 _ => {
                     let mut scratch = Vec::new();
-                    let width = chunk.type_length;
-                    convert::fixed_decimals(array, width, &mut scratch)?;
+                    let width = chunk.width();
+                    convert::fixed_bytes(array, width, &mut scratch)?;
                     chunk.write_bytes(kernel, Slots { bytes: &scratch, width }, rows, press)
                 }
             },
@@ -216,7 +217,8 @@ impl ColumnWriter {
             dictionary_raw = bytes.raw;
             // Floats are told apart by their bits, which are more than their values.
             let only_indices = chunk.encodings.iter().all(|(encoding, _)| *encoding == Encoding::RleDictionary);
-            let is_exact = only_indices && chunk.comparison.order != ValueOrder::Float;
+            let is_float = matches!(chunk.comparison.order, ValueOrder::Float | ValueOrder::FloatTotal);
+            let is_exact = only_indices && !is_float;
             distinct = is_exact.then_some(entries as u64);
         }
         Ok(FinishedChunk { dictionary, dictionary_raw, distinct, chunk: self.chunk })
@@ -258,6 +260,8 @@ pub(super) struct Chunk {
     pub encodings: Vec<(Encoding, usize)>,
     pub entries: Vec<PageEntry>,
     pub statistics: ChunkStatistics,
+    /// Of columns of geometries.
+    pub geospatial: Option<Geospatial>,
 }
 
 impl Chunk {
@@ -287,7 +291,13 @@ impl Chunk {
             encodings: Vec::new(),
             entries: Vec::new(),
             statistics: ChunkStatistics::default(),
+            geospatial: Geospatial::of(leaf).filter(|_| options.statistics),
         }
+    }
+
+    /// Bytes of each value, of values of one width.
+    fn width(&self) -> usize {
+        if self.physical == Type::Int96 { INT96_BYTES } else { self.type_length }
     }
 
     /// Rows that the open page may take before it is asked whether it shall close; never 0.
@@ -375,6 +385,14 @@ impl Chunk {
         rows: Rows<'_>,
         press: &mut Press,
     ) -> Result<()> {
+        if let Some(geospatial) = &mut self.geospatial {
+            match rows {
+                Rows::Flat { rows, nulls } => (0..rows)
+                    .filter(|&row| nulls.is_none_or(|n| n.is_valid(row)))
+                    .for_each(|row| geospatial.add(source.get(row))),
+                Rows::Nested(levels) => levels.values(0..rows.len()).for_each(|i| geospatial.add(source.get(i))),
+            }
+        }
         let mut at = 0;
         while at < rows.len() {
             let (taken, is_full) = match rows {

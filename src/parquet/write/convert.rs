@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
 use arrow_buffer::{NullBuffer, i256};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 use arrow_select::take::take;
 
 use crate::error::{Error, Result};
@@ -149,11 +149,33 @@ fn same_decimal<'a, A: DecimalType>(
     }
 }
 
-/// The decimals of an array by row, each as `width` bytes, big-endian; zeros where it is null.
-pub(super) fn fixed_decimals(array: &dyn Array, width: usize, scratch: &mut Vec<u8>) -> Result<()> {
+/// The values of an array by row that Parquet stores in `width` bytes each; zeros where it is null. Decimals are
+/// big-endian, INTERVAL is months, days, milliseconds, INT96 nanoseconds of the day and the Julian day.
+pub(super) fn fixed_bytes(array: &dyn Array, width: usize, scratch: &mut Vec<u8>) -> Result<()> {
     scratch.clear();
     scratch.reserve(array.len() * width);
     match array.data_type() {
+        DataType::Interval(IntervalUnit::YearMonth) => {
+            slots::<IntervalYearMonthType>(array, scratch, |months| interval(months, 0, 0))
+        }
+        DataType::Interval(IntervalUnit::DayTime) => {
+            slots::<IntervalDayTimeType>(array, scratch, |v| interval(0, v.days, i64::from(v.milliseconds) * 1_000_000))
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            slots::<IntervalMonthDayNanoType>(array, scratch, |v| interval(v.months, v.days, v.nanoseconds))
+        }
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            slots::<TimestampSecondType>(array, scratch, |v| int96(v, 1_000_000_000))
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            slots::<TimestampMillisecondType>(array, scratch, |v| int96(v, 1_000_000))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            slots::<TimestampMicrosecondType>(array, scratch, |v| int96(v, 1000))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            slots::<TimestampNanosecondType>(array, scratch, |v| int96(v, 1))
+        }
         DataType::Decimal128(p, _) => fixed::<Decimal128Type>(array, *p, width, scratch, i256::from_i128),
         DataType::Decimal256(p, _) => fixed::<Decimal256Type>(array, *p, width, scratch, |v| v),
         other => Err(unexpected(other)),
@@ -176,6 +198,44 @@ fn fixed<A: DecimalType>(
         }
     }
     Ok(())
+}
+
+fn slots<A: ArrowPrimitiveType>(
+    array: &dyn Array,
+    out: &mut Vec<u8>,
+    to: impl Fn(A::Native) -> Result<[u8; 12]>,
+) -> Result<()> {
+    for value in array.as_primitive::<A>() {
+        out.extend_from_slice(&value.map_or(Ok([0; 12]), &to)?);
+    }
+    Ok(())
+}
+
+/// Spec: LogicalTypes.md, "INTERVAL": three numbers without a sign.
+fn interval(months: i32, days: i32, nanoseconds: i64) -> Result<[u8; 12]> {
+    let milliseconds = u32::try_from(nanoseconds / 1_000_000).ok().filter(|_| nanoseconds % 1_000_000 == 0);
+    match (u32::try_from(months), u32::try_from(days), milliseconds) {
+        (Ok(months), Ok(days), Some(milliseconds)) => Ok(three(months, days, milliseconds)),
+        _ => Err(Error::invalid(format!(
+            "an interval of {months} months, {days} days and {nanoseconds} ns: Parquet's are of whole milliseconds, \
+             32 bits of each, and not negative"
+        ))),
+    }
+}
+
+fn three(a: u32, b: u32, c: u32) -> [u8; 12] {
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]) = (a.to_le_bytes(), b.to_le_bytes(), c.to_le_bytes());
+    [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3]
+}
+
+fn int96(value: i64, unit_ns: i128) -> Result<[u8; 12]> {
+    const JULIAN_DAY_OF_1970: i128 = 2_440_588;
+    const DAY_NS: i128 = 86_400_000_000_000;
+    let since_1970 = i128::from(value) * unit_ns;
+    let day = i32::try_from(since_1970.div_euclid(DAY_NS) + JULIAN_DAY_OF_1970)
+        .map_err(|_| Error::invalid(format!("the timestamp {value} is beyond INT96, whose days have 32 bits")))?;
+    let nanoseconds = since_1970.rem_euclid(DAY_NS) as u64;
+    Ok(three(nanoseconds as u32, (nanoseconds >> 32) as u32, day.cast_unsigned()))
 }
 
 fn fits<A: DecimalType>(value: A::Native, precision: u8) -> bool {
@@ -241,6 +301,28 @@ fn unexpected(data_type: &DataType) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_int96_is_a_julian_day_and_nanoseconds() {
+        assert_eq!(int96(0, 1).expect("fits"), [0, 0, 0, 0, 0, 0, 0, 0, 0x8c, 0x3d, 0x25, 0]);
+        let before = int96(-1, 1000).expect("fits");
+        assert_eq!(before[..8], (86_400_000_000_000u64 - 1000).to_le_bytes());
+        assert_eq!(before[8..], 2_440_587i32.to_le_bytes());
+        assert!(int96(i64::MAX, 1_000_000_000).is_err() && int96(i64::MIN, 1_000_000_000).is_err());
+        assert!(int96(i64::MAX, 1).is_ok() && int96(i64::MIN, 1000).is_ok());
+    }
+
+    #[test]
+    fn an_interval_has_no_sign_and_whole_milliseconds() {
+        let bytes = interval(1, 2, 3_000_000).expect("fits");
+        assert_eq!(bytes, [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
+        assert!(interval(0, 0, 4_294_967_295_999_999).is_err());
+        assert!(interval(0, 0, 4_294_967_295_000_000).is_ok());
+        for (months, days, ns) in [(-1, 0, 0), (0, -1, 0), (0, 0, -1_000_000), (0, 0, 1), (0, 0, 4_294_967_296_000_000)]
+        {
+            assert_eq!(interval(months, days, ns).expect_err("does not fit").kind(), "invalid");
+        }
+    }
 
     #[test]
     fn values_that_are_not_null_are_gathered() {

@@ -6,12 +6,13 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 
 use super::options::WriterOptions;
+use super::orders;
 use super::row_group::{EncodedIndexes, Presses, RowGroupWriter};
 use super::seal::FileSeal;
 use super::strip;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{ARROW_SCHEMA_KEY, ParquetSchema, arrow_schema_metadata, to_parquet};
-use crate::parquet::format::{ColumnChunk, ColumnOrder, Empty, FileMetaData, KeyValue, RowGroup, footer};
+use crate::parquet::format::{ColumnChunk, FileMetaData, KeyValue, RowGroup, footer};
 use crate::storage::Output;
 
 /// What the footer says wrote the file.
@@ -88,7 +89,8 @@ impl FileWriter {
     /// [`Error::Unsupported`] naming a column that cannot be written, [`Error::Invalid`] for
     /// options that contradict each other or the schema.
     pub fn new(mut out: Box<dyn Output>, schema: SchemaRef, options: WriterOptions) -> Result<FileWriter> {
-        let schema = to_parquet(&schema)?;
+        let mut schema = to_parquet(&schema)?;
+        orders::apply(&mut schema, &options);
         options.check(&schema.leaves)?;
         if options.key_values.iter().any(|(key, _)| key == ARROW_SCHEMA_KEY) {
             return Err(Error::invalid(format!("the key {ARROW_SCHEMA_KEY} is the writer's own")));
@@ -260,7 +262,7 @@ impl FileWriter {
             row_groups: std::mem::take(&mut self.row_groups),
             key_value_metadata: Some(given.chain([own]).collect()),
             created_by: Some(CREATED_BY.into()),
-            column_orders: Some(self.schema.leaves.iter().map(|_| ColumnOrder::TypeOrder(Empty {})).collect()),
+            column_orders: Some(orders::column_orders(&self.schema.leaves)),
             encryption_algorithm: None,
             footer_signing_key_metadata: None,
         }

@@ -1,6 +1,7 @@
 //! A chunk whose pages are all there: its bytes, and what the footer and the page index say of it.
 
 use super::column_chunk::Chunk;
+use super::geospatial::Geospatial;
 use super::index;
 use super::options::PageVersion;
 use super::page::Segments;
@@ -84,7 +85,7 @@ impl FinishedChunk {
             bloom_filter_offset: None,
             bloom_filter_length: None,
             size_statistics: has_sizes.then_some(sizes),
-            geospatial_statistics: None,
+            geospatial_statistics: chunk.geospatial.as_ref().and_then(Geospatial::finish),
         }
     }
 

@@ -18,9 +18,11 @@ mod convert;
 mod dictionary;
 mod file;
 mod finished_chunk;
+mod geospatial;
 mod index;
 mod kernel;
 mod options;
+mod orders;
 mod page;
 mod primitive;
 mod row_group;
@@ -32,5 +34,5 @@ mod strip;
 mod validity;
 
 pub use file::{FileWriter, WrittenFile};
-pub use options::{ColumnOptions, Compatibility, PageVersion, WriterOptions};
+pub use options::{ColumnOptions, Compatibility, FloatOrder, PageVersion, WriterOptions};
 pub use seal::{Encryption, EncryptionCipher};

@@ -99,6 +99,10 @@ pub struct WriterOptions {
     pub statistics: bool,
     /// Whether pages carry a CRC-32; true.
     pub crc: bool,
+    /// How the bounds of floating-point columns compare; by value.
+    pub float_order: FloatOrder,
+    /// Whether timestamps are written as INT96, which the format has deprecated, for readers of old; false.
+    pub int96: bool,
     /// Bounds of strings and binary values are cut to this many bytes; 64.
     pub bounds_bytes_max: usize,
     /// What the footer says besides, by key.
@@ -131,6 +135,21 @@ pub struct ColumnOptions {
     pub dictionary_bytes: Option<usize>,
     /// Bytes to which its bounds are cut.
     pub bounds_bytes_max: Option<usize>,
+    /// How bounds of its floating-point values compare.
+    pub float_order: Option<FloatOrder>,
+    /// Whether its timestamps are written as INT96.
+    pub int96: Option<bool>,
+}
+
+/// How the bounds of a floating-point column compare. Spec: parquet.thrift, `ColumnOrder`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FloatOrder {
+    /// By value (`TYPE_ORDER`), as every reader knows it. A page or chunk with a NaN has no bounds.
+    #[default]
+    Value,
+    /// By IEEE 754 (`IEEE_754_TOTAL_ORDER`): bounds are those of what is no NaN, and of NaN where there is nothing
+    /// else. Readers that do not know this order do without bounds.
+    Total,
 }
 
 impl Default for WriterOptions {
@@ -149,6 +168,8 @@ impl Default for WriterOptions {
             dictionary_bytes: 1 << 20,
             statistics: true,
             crc: true,
+            float_order: FloatOrder::Value,
+            int96: false,
             bounds_bytes_max: 64,
             key_values: Vec::new(),
             sorting_columns: Vec::new(),
@@ -197,6 +218,10 @@ impl WriterOptions {
         with_statistics: statistics, bool;
         /// Sets [`crc`](Self::crc).
         with_crc: crc, bool;
+        /// Sets [`float_order`](Self::float_order).
+        with_float_order: float_order, FloatOrder;
+        /// Sets [`int96`](Self::int96).
+        with_int96: int96, bool;
         /// Sets [`bounds_bytes_max`](Self::bounds_bytes_max).
         with_bounds_bytes_max: bounds_bytes_max, usize;
         /// Sets [`sorting_columns`](Self::sorting_columns).

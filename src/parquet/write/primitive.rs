@@ -21,8 +21,10 @@ pub(super) trait Native: Copy + Default + 'static {
     fn put_as(encoding: Encoding, values: &[Self], out: &mut Vec<u8>) -> Result<()>;
     /// Takes the values into the range.
     fn widen(range: &mut Range<Self>, values: &[Self], is_unsigned: bool);
-    /// The range's ends as bounds of statistics.
-    fn bounds(low: Self, high: Self) -> (Vec<u8>, Vec<u8>);
+    /// The same by IEEE 754 total order; numbers that are no floats have no other order.
+    fn widen_total(range: &mut Range<Self>, values: &[Self]);
+    /// The range's ends as bounds of statistics; with `is_total`, zeros keep their signs.
+    fn bounds(low: Self, high: Self, is_total: bool) -> (Vec<u8>, Vec<u8>);
     /// Whether there can be a NaN.
     const IS_FLOAT: bool;
 }
@@ -32,11 +34,13 @@ pub(super) trait Native: Copy + Default + 'static {
 pub(super) struct Range<T> {
     ends: Option<(T, T)>,
     nans: usize,
+    /// The least and the greatest NaN, where these are ordered.
+    nan_ends: Option<(T, T)>,
 }
 
 impl<T> Default for Range<T> {
     fn default() -> Range<T> {
-        Range { ends: None, nans: 0 }
+        Range { ends: None, nans: 0, nan_ends: None }
     }
 }
 
@@ -70,7 +74,10 @@ macro_rules! integer {
                     .fold((low ^ flip, high ^ flip), |(low, high), &v| (low.min(v ^ flip), high.max(v ^ flip)));
                 range.ends = Some((low ^ flip, high ^ flip));
             }
-            fn bounds(low: $t, high: $t) -> (Vec<u8>, Vec<u8>) {
+            fn widen_total(range: &mut Range<$t>, values: &[$t]) {
+                <$t>::widen(range, values, false);
+            }
+            fn bounds(low: $t, high: $t, _: bool) -> (Vec<u8>, Vec<u8>) {
                 (low.to_le_bytes().to_vec(), high.to_le_bytes().to_vec())
             }
         }
@@ -114,7 +121,22 @@ macro_rules! float {
                 range.nans += nans.iter().map(|&n| n as usize).sum::<usize>();
                 range.ends = Some((low, high));
             }
-            fn bounds(low: $t, high: $t) -> (Vec<u8>, Vec<u8>) {
+            fn widen_total(range: &mut Range<$t>, values: &[$t]) {
+                for &value in values {
+                    let ends = match value.is_nan() {
+                        true => &mut range.nan_ends,
+                        false => &mut range.ends,
+                    };
+                    range.nans += usize::from(value.is_nan());
+                    let (low, high) = ends.unwrap_or((value, value));
+                    let low = if value.total_cmp(&low).is_lt() { value } else { low };
+                    *ends = Some((low, if value.total_cmp(&high).is_gt() { value } else { high }));
+                }
+            }
+            fn bounds(low: $t, high: $t, is_total: bool) -> (Vec<u8>, Vec<u8>) {
+                if is_total {
+                    return (low.to_le_bytes().to_vec(), high.to_le_bytes().to_vec());
+                }
                 // Spec: parquet.thrift, `ColumnOrder`: the sign of a zero is not known to readers.
                 let low = if low == $zero { -$zero } else { low };
                 let high = if high == $zero { $zero } else { high };
@@ -218,7 +240,10 @@ impl<T: Native> Primitives<T> {
     /// Takes values into the page; true when it must close.
     pub fn push(&mut self, values: &[T], limits: &ChunkOptions) -> bool {
         if self.statistics {
-            T::widen(&mut self.range, values, self.order == ValueOrder::Unsigned);
+            match self.order {
+                ValueOrder::FloatTotal => T::widen_total(&mut self.range, values),
+                order => T::widen(&mut self.range, values, order == ValueOrder::Unsigned),
+            }
         }
         match &mut self.dictionary {
             Some(dictionary) if self.is_open => {
@@ -303,8 +328,14 @@ impl<T: Native> Kernel for Primitives<T> {
     fn finish_page(&mut self, limits: &ChunkOptions, body: &mut Vec<u8>, trial: &mut Trial<'_>) -> Result<Finished> {
         let mut statistics =
             PageStatistics { nans: T::IS_FLOAT.then_some(self.range.nans), ..PageStatistics::default() };
-        if let (Some((low, high)), 0) = (self.range.ends, self.range.nans) {
-            let (min, max) = T::bounds(low, high);
+        let is_total = self.order == ValueOrder::FloatTotal;
+        let ends = match self.range.nans {
+            _ if is_total => self.range.ends.or(self.range.nan_ends),
+            0 => self.range.ends,
+            _ => None,
+        };
+        if let Some((low, high)) = ends {
+            let (min, max) = T::bounds(low, high, is_total);
             (statistics.min, statistics.max) = (Some(Bound::exact(min)), Some(Bound::exact(max)));
         }
         self.range = Range::default();

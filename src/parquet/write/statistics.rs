@@ -71,6 +71,10 @@ impl Known {
         let replaces = match self {
             Known::Nothing => true,
             Known::Lost => false,
+            // NaN bound pages of nothing else: among others they do not count.
+            Known::Bound(known) if order.is_nan(&page.bytes) != order.is_nan(&known.bytes) => {
+                order.is_nan(&known.bytes)
+            }
             Known::Bound(known) => match order.compare(&page.bytes, &known.bytes) {
                 // A value that equals a cut bound makes it exact.
                 Ordering::Equal => page.is_exact && !known.is_exact,
@@ -138,6 +142,16 @@ impl Comparison {
         Comparison { order: leaf.order, physical: leaf.physical }
     }
 
+    /// Whether a bound is NaN, as total order has them.
+    fn is_nan(self, bound: &[u8]) -> bool {
+        self.order == ValueOrder::FloatTotal
+            && match self.physical {
+                Type::Float => bound.first_chunk().is_some_and(|v| f32::from_le_bytes(*v).is_nan()),
+                Type::Double => bound.first_chunk().is_some_and(|v| f64::from_le_bytes(*v).is_nan()),
+                _ => bound.first_chunk().is_some_and(|v| half::f16::from_le_bytes(*v).is_nan()),
+            }
+    }
+
     /// Of bounds that this writer made: both have the type's width.
     pub fn compare(self, a: &[u8], b: &[u8]) -> Ordering {
         fn number<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -149,17 +163,26 @@ impl Comparison {
             (ValueOrder::Unsigned, Type::Int32) => u32::from_le_bytes(number(a)).cmp(&u32::from_le_bytes(number(b))),
             (ValueOrder::Unsigned, _) => u64::from_le_bytes(number(a)).cmp(&u64::from_le_bytes(number(b))),
             // Bounds are no NaN, and their zeros have the sign that the bound needs.
-            (ValueOrder::Float, Type::Float) => f32::from_le_bytes(number(a)).total_cmp(&f32::from_le_bytes(number(b))),
-            (ValueOrder::Float, Type::Double) => {
+            (ValueOrder::Chronological, _) => int96_key(a).cmp(&int96_key(b)),
+            (ValueOrder::Float | ValueOrder::FloatTotal, Type::Float) => {
+                f32::from_le_bytes(number(a)).total_cmp(&f32::from_le_bytes(number(b)))
+            }
+            (ValueOrder::Float | ValueOrder::FloatTotal, Type::Double) => {
                 f64::from_le_bytes(number(a)).total_cmp(&f64::from_le_bytes(number(b)))
             }
-            (ValueOrder::Float, _) => {
+            (ValueOrder::Float | ValueOrder::FloatTotal, _) => {
                 half::f16::from_le_bytes(number(a)).total_cmp(&half::f16::from_le_bytes(number(b)))
             }
             (ValueOrder::SignedBytes, _) => compare_signed(a, b),
             (ValueOrder::Boolean | ValueOrder::Bytes | ValueOrder::Undefined, _) => a.cmp(b),
         }
     }
+}
+
+/// What orders the values of INT96: the day, then the nanosecond. Spec: parquet.thrift, `ColumnOrder`.
+pub(super) fn int96_key(value: &[u8]) -> (i32, i64) {
+    let nanosecond = value.first_chunk().map_or(0, |v| i64::from_le_bytes(*v));
+    (value.last_chunk().map_or(0, |v| i32::from_le_bytes(*v)), nanosecond)
 }
 
 /// Big-endian numbers in two's complement, of one width.
@@ -315,6 +338,25 @@ mod tests {
     }
 
     #[test]
+    fn nan_bound_a_chunk_of_nothing_else() {
+        let order = Comparison { order: ValueOrder::FloatTotal, physical: Type::Double };
+        let of = |bounds: &[(f64, f64)]| {
+            let mut chunk = ChunkStatistics::default();
+            for (low, high) in bounds {
+                chunk.add(&page(&low.to_le_bytes(), Some(&high.to_le_bytes()), true), order);
+            }
+            let s = chunk.finish(ValueOrder::FloatTotal, None);
+            assert_eq!((s.min, s.max), (None, None), "readers of old know no such order");
+            let bits = |b: Option<Vec<u8>>| u64::from_le_bytes(b.expect("known").try_into().expect("8 bytes"));
+            (bits(s.min_value), bits(s.max_value))
+        };
+        let (nan, low_nan) = (f64::from_bits(0x7ff8 << 48), f64::from_bits(0xfff8 << 48));
+        assert_eq!(of(&[(low_nan, nan), (-1.0, 2.0), (low_nan, low_nan)]), ((-1f64).to_bits(), 2f64.to_bits()));
+        assert_eq!(of(&[(0.0, 2.0), (-0.0, -0.0)]), ((-0f64).to_bits(), 2f64.to_bits()));
+        assert_eq!(of(&[(nan, nan), (low_nan, nan)]), (low_nan.to_bits(), nan.to_bits()));
+    }
+
+    #[test]
     fn numbers_compare_by_their_order() {
         use Ordering::{Greater, Less};
         let compare = |order, physical, a: &[u8], b: &[u8]| Comparison { order, physical }.compare(a, b);
@@ -326,6 +368,12 @@ mod tests {
         assert_eq!(compare(ValueOrder::Unsigned, Type::Int64, &minus, &big), Greater);
         assert_eq!(compare(ValueOrder::Float, Type::Double, &(-2f64).to_le_bytes(), &(-1f64).to_le_bytes()), Less);
         assert_eq!(compare(ValueOrder::Float, Type::Float, &2f32.to_le_bytes(), &(-1f32).to_le_bytes()), Greater);
+        assert_eq!(compare(ValueOrder::FloatTotal, Type::Float, &(-0f32).to_le_bytes(), &0f32.to_le_bytes()), Less);
+        // Day before nanosecond, both signed: a day before the Julian era, and the last one there is.
+        let int96 = |day: i32, ns: i64| [&ns.to_le_bytes()[..], &day.to_le_bytes()].concat();
+        for (a, b) in [(int96(-1, 9), int96(0, 1)), (int96(1, 9), int96(2, 1)), (int96(1, -1), int96(1, 0))] {
+            assert_eq!(compare(ValueOrder::Chronological, Type::Int96, &a, &b), Less);
+        }
         assert_eq!(compare(ValueOrder::SignedBytes, Type::FixedLenByteArray, &[0xff, 0xfe], &[0xff, 0xff]), Less);
         assert_eq!(compare(ValueOrder::SignedBytes, Type::FixedLenByteArray, &[0x80, 0], &[0x7f, 0]), Less);
         assert_eq!(compare(ValueOrder::Bytes, Type::FixedLenByteArray, &[0x80, 0], &[0x7f, 0]), Greater);

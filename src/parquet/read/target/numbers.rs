@@ -4,7 +4,7 @@
 
 use arrow_array::{ArrayRef, make_array};
 use arrow_buffer::builder::BooleanBufferBuilder;
-use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, i256};
+use arrow_buffer::{ArrowNativeType, Buffer, IntervalDayTime, IntervalMonthDayNano, NullBuffer, i256};
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 use half::f16;
@@ -13,7 +13,7 @@ use super::spread::spread;
 use super::{Layout, Target, no_dictionary, not_boolean};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
-use crate::parquet::arrow::{DAY_MS, Leaf, Scaling};
+use crate::parquet::arrow::{DAY_MS, INTERVAL_BYTES, Leaf, Scaling};
 use crate::parquet::encoding::{dictionary, plain};
 use crate::parquet::format::Type;
 use crate::parquet::read::budget::Reservation;
@@ -50,7 +50,7 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::Int32, D::Time32(TimeUnit::Second)) if leaf.scaling() == Scaling::Seconds => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i32::from_le_bytes(v).div_euclid(1000)))
         }
-        (P::Int32, D::Int32 | D::Date32 | D::Time32(_) | D::Decimal32(..) | D::Interval(IntervalUnit::YearMonth)) => {
+        (P::Int32, D::Int32 | D::Date32 | D::Time32(_) | D::Decimal32(..)) => {
             make.fixed(|b, _, n, out| each(b, n, out, i32::from_le_bytes))
         }
         (P::Int32, D::Date64) => {
@@ -79,7 +79,21 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::Int64, D::Decimal256(..)) => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i256::from(i64::from_le_bytes(v))))
         }
-        (P::Int96, D::Timestamp(TimeUnit::Nanosecond, _)) => make.fixed(|b, _, n, out| each(b, n, out, int96)),
+        (P::Int96, D::Timestamp(TimeUnit::Second, _)) => {
+            make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1_000_000_000>))
+        }
+        (P::Int96, D::Timestamp(TimeUnit::Millisecond, _)) => {
+            make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1_000_000>))
+        }
+        (P::Int96, D::Timestamp(TimeUnit::Microsecond, _)) => {
+            make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1000>))
+        }
+        (P::Int96, D::Timestamp(TimeUnit::Nanosecond, _)) => make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1>)),
+        (P::FixedLenByteArray, D::Interval(unit)) if leaf.type_length == INTERVAL_BYTES => match unit {
+            IntervalUnit::YearMonth => make.fixed(|b, _, n, out| try_each(b, n, out, interval_months)),
+            IntervalUnit::DayTime => make.fixed(|b, _, n, out| try_each(b, n, out, interval_days)),
+            IntervalUnit::MonthDayNano => make.fixed(|b, _, n, out| try_each(b, n, out, interval)),
+        },
         (P::Float, D::Float32) => make.fixed(|b, _, n, out| each(b, n, out, f32::from_le_bytes)),
         (P::Double, D::Float64) => make.fixed(|b, _, n, out| each(b, n, out, f64::from_le_bytes)),
         (P::FixedLenByteArray, D::Float16) if leaf.type_length == 2 => {
@@ -218,6 +232,21 @@ fn each<const W: usize, T>(
     Ok(count * W)
 }
 
+/// Values of `W` bytes each, of which some may not fit.
+fn try_each<const W: usize, T>(
+    bytes: &[u8],
+    count: usize,
+    out: &mut Vec<T>,
+    value: impl Fn([u8; W]) -> Result<T>,
+) -> Result<usize> {
+    let (values, _) = plain::split(bytes, count, W)?;
+    out.reserve(count);
+    for bytes in values.as_chunks::<W>().0 {
+        out.push(value(*bytes)?);
+    }
+    Ok(count * W)
+}
+
 /// Values of `width` bytes each.
 #[inline(always)]
 fn each_of<T>(
@@ -287,14 +316,64 @@ fn sign_extend<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     Some(wide)
 }
 
-/// Nanoseconds of the day (8 bytes), Julian day (4 bytes) → nanoseconds since 1970, modulo 2^64.
-fn int96(bytes: [u8; 12]) -> i64 {
-    const JULIAN_DAY_OF_1970: i64 = 2_440_588;
-    const DAY_NS: i64 = 86_400_000_000_000;
+/// Nanoseconds of the day (8 bytes), Julian day (4 bytes) → units of `UNIT` nanoseconds since 1970, rounded down.
+///
+/// Of the last years that 64 bits of microseconds hold, Spark's count of microseconds since the first Julian day runs over, and
+/// its day is negative: it is run back.
+fn int96<const UNIT: i128>(bytes: [u8; 12]) -> Result<i64> {
+    const JULIAN_DAY_OF_1970: i128 = 2_440_588;
+    const DAY_NS: i128 = 86_400_000_000_000;
     let [a, b, c, d, e, f, g, h, day @ ..] = bytes;
     let nanoseconds = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let days = i64::from(u32::from_le_bytes(day)) - JULIAN_DAY_OF_1970;
-    days.wrapping_mul(DAY_NS).wrapping_add(nanoseconds)
+    let julian_day = i32::from_le_bytes(day);
+    let days = i128::from(julian_day) - JULIAN_DAY_OF_1970;
+    let since_1970 = (days * DAY_NS + i128::from(nanoseconds)).div_euclid(UNIT);
+    if UNIT == 1000 && julian_day < 0 {
+        return Ok(since_1970 as i64);
+    }
+    i64::try_from(since_1970).map_err(|_| {
+        let unit = match UNIT {
+            1 => "nanoseconds",
+            1000 => "microseconds",
+            _ => "milliseconds",
+        };
+        Error::limit(format!(
+            "a timestamp in INT96, {days} days from 1970, is beyond 64 bits of {unit}: set int96_unit"
+        ))
+    })
+}
+
+/// Months, days and milliseconds of an INTERVAL, each without a sign.
+fn interval_parts(bytes: [u8; INTERVAL_BYTES]) -> Result<(i32, i32, u32)> {
+    let [m0, m1, m2, m3, d0, d1, d2, d3, milliseconds @ ..] = bytes;
+    let (months, days) = (u32::from_le_bytes([m0, m1, m2, m3]), u32::from_le_bytes([d0, d1, d2, d3]));
+    let signed = |value: u32, what: &str| {
+        i32::try_from(value)
+            .map_err(|_| Error::limit(format!("an interval of {value} {what}: 2147483647 are the most")))
+    };
+    Ok((signed(months, "months")?, signed(days, "days")?, u32::from_le_bytes(milliseconds)))
+}
+
+fn interval(bytes: [u8; INTERVAL_BYTES]) -> Result<IntervalMonthDayNano> {
+    let (months, days, milliseconds) = interval_parts(bytes)?;
+    Ok(IntervalMonthDayNano::new(months, days, i64::from(milliseconds) * 1_000_000))
+}
+
+fn interval_days(bytes: [u8; INTERVAL_BYTES]) -> Result<IntervalDayTime> {
+    match interval_parts(bytes)? {
+        (0, days, milliseconds) => match i32::try_from(milliseconds) {
+            Ok(milliseconds) => Ok(IntervalDayTime::new(days, milliseconds)),
+            Err(_) => Err(Error::limit(format!("an interval of {milliseconds} ms: 2147483647 are the most"))),
+        },
+        (months, ..) => Err(Error::corrupt(format!("an interval of {months} months in a column of days"))),
+    }
+}
+
+fn interval_months(bytes: [u8; INTERVAL_BYTES]) -> Result<i32> {
+    match interval_parts(bytes)? {
+        (months, 0, 0) => Ok(months),
+        (_, days, ms) => Err(Error::corrupt(format!("an interval of {days} days and {ms} ms in a column of months"))),
+    }
 }
 
 #[cfg(test)]
@@ -325,9 +404,37 @@ mod tests {
         let mut bytes = [0u8; 12];
         bytes[8..].copy_from_slice(&2_440_589u32.to_le_bytes());
         bytes[0] = 7;
-        assert_eq!(int96(bytes), 86_400_000_000_007);
+        assert_eq!(int96::<1>(bytes).expect("fits"), 86_400_000_000_007);
         bytes[8..].copy_from_slice(&2_440_587u32.to_le_bytes());
-        assert_eq!(int96(bytes), -86_400_000_000_000 + 7);
-        assert_ne!(int96([0xff; 12]), 0, "far beyond the range is no panic");
+        assert_eq!(int96::<1>(bytes).expect("fits"), -86_400_000_000_000 + 7);
+        assert_eq!(int96::<1000>(bytes).expect("fits"), -86_400_000_000, "rounded down");
+        bytes[0] = 0;
+        assert_eq!(int96::<1_000_000_000>(bytes).expect("fits"), -86_400);
+        // The year 9999, and farther than any unit goes.
+        bytes[8..].copy_from_slice(&5_373_484u32.to_le_bytes());
+        assert_eq!(int96::<1000>(bytes).expect("fits"), 253_402_214_400_000_000);
+        assert!(int96::<1>(bytes).expect_err("beyond").to_string().contains("set int96_unit"));
+        // 290000-12-31, as Spark writes it.
+        bytes[8..].copy_from_slice(&(-105_862_232i32).to_le_bytes());
+        assert_eq!(int96::<1000>(bytes).expect("runs back"), 9_089_380_425_709_551_616);
+        assert!(int96::<1>(bytes).is_err());
+        for far in [[0xff; 12], [0x7f; 12]] {
+            assert!(int96::<1>(far).is_err());
+            assert!(int96::<1_000_000_000>(far).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_interval_that_does_not_fit_is_no_other() {
+        let bytes = |months: u32, days: u32, ms: u32| -> [u8; 12] {
+            [months, days, ms].map(u32::to_le_bytes).as_flattened().try_into().expect("12 bytes")
+        };
+        let most = interval(bytes(3, 4, u32::MAX)).expect("fits");
+        assert_eq!(most, IntervalMonthDayNano::new(3, 4, 4_294_967_295_000_000));
+        assert!(interval(bytes(1 << 31, 0, 0)).is_err() && interval(bytes(0, 1 << 31, 0)).is_err());
+        assert_eq!(interval_days(bytes(0, 4, 5)).expect("fits"), IntervalDayTime::new(4, 5));
+        assert!(interval_days(bytes(1, 4, 5)).is_err() && interval_days(bytes(0, 0, 1 << 31)).is_err());
+        assert_eq!(interval_months(bytes(7, 0, 0)).expect("fits"), 7);
+        assert!(interval_months(bytes(7, 1, 0)).is_err() && interval_months(bytes(7, 0, 1)).is_err());
     }
 }
