@@ -23,7 +23,7 @@ pub struct SchemaOptions {
     /// How deep groups may nest; at most [`node::DEPTH_MAX`].
     pub depth_max: usize,
     /// The unit of timestamps in INT96; None: what the file's Arrow schema says, else microseconds if Spark wrote it,
-    /// else nanoseconds.
+    /// else nanoseconds, of which what is beyond 64 bits runs over.
     pub int96_unit: Option<TimeUnit>,
 }
 
@@ -73,6 +73,7 @@ pub fn from_elements(
         key_values,
         depth_max: options.depth_max.min(node::DEPTH_MAX),
         int96_unit: options.int96_unit.unwrap_or(by_writer),
+        int96_is_asked: options.int96_unit.is_some(),
         next: 1,
         path: Vec::new(),
         path_bytes: 0,
@@ -108,6 +109,7 @@ struct Walk<'a> {
     key_values: Option<&'a [KeyValue]>,
     depth_max: usize,
     int96_unit: TimeUnit,
+    int96_is_asked: bool,
     next: usize,
     path: Vec<String>,
     path_bytes: usize,
@@ -289,6 +291,7 @@ impl<'a> Walk<'a> {
             slot: above.slot,
             field: self.field,
             data_type,
+            runs_over: physical == Type::Int96 && !self.int96_is_asked,
             refusal,
             logical,
         });

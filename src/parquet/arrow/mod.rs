@@ -106,6 +106,8 @@ pub struct Leaf {
     pub data_type: DataType,
     /// How the values of this leaf compare in statistics.
     pub order: ValueOrder,
+    /// Of INT96 whose unit nobody has told: what is beyond 64 bits of it runs over, as in other readers.
+    pub runs_over: bool,
     /// Why this crate cannot read the column; see [`Leaf::check`].
     pub refusal: Option<String>,
 }

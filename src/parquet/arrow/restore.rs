@@ -87,6 +87,7 @@ fn leaf_type(leaf: &mut Leaf, own: &DataType, asked: &DataType, keeps_int96: boo
         return None;
     }
     leaf.data_type = asked.clone();
+    leaf.runs_over = false;
     Some(asked.clone())
 }
 

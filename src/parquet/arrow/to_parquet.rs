@@ -97,6 +97,7 @@ impl Shape<'_> {
             slot: node.slot,
             field: self.field,
             data_type: node.field.data_type().clone(),
+            runs_over: false,
             refusal: None,
         });
         self.elements.push(column.element(&node.field, name, repetition));

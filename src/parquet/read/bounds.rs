@@ -26,7 +26,10 @@ pub(super) fn order(footer: &Footer, leaf: &Leaf, index: usize) -> ValueOrder {
     // Without an entry, the specification leaves open what the bounds mean.
     match footer.column_orders.as_ref().and_then(|orders| orders.get(index)) {
         Some(ColumnOrder::TypeOrder(_)) => leaf.order,
-        Some(ColumnOrder::Int96TimestampOrder(_)) if leaf.physical == Type::Int96 => ValueOrder::Chronological,
+        // What runs over comes out in another order.
+        Some(ColumnOrder::Int96TimestampOrder(_)) if leaf.physical == Type::Int96 && !leaf.runs_over => {
+            ValueOrder::Chronological
+        }
         // Total order differs from it in the zeros, which are equal here, and in NaN, which is no bound here.
         Some(ColumnOrder::Ieee754TotalOrder(_)) if leaf.order == ValueOrder::Float => leaf.order,
         _ => ValueOrder::Undefined,
@@ -207,6 +210,7 @@ mod tests {
             field: 0,
             data_type,
             order,
+            runs_over: false,
             refusal: None,
         }
     }

@@ -68,7 +68,9 @@ pub struct ReaderOptions {
     /// How deep groups may nest. 64 by default, which is the most there can be.
     pub schema_depth_max: usize,
     /// The unit of timestamps in INT96; a value beyond its range is an error, one between two units is rounded down.
-    /// None by default: the unit of the file's Arrow schema, else microseconds in files of Spark, else nanoseconds.
+    /// None by default: the unit of the file's Arrow schema, else microseconds in files of Spark, else nanoseconds. Of these
+    /// last two, what is beyond 64 bits (with nanoseconds, outside of the years 1677 to 2262) runs over, as in PyArrow and
+    /// arrow-rs, and bounds are not used.
     pub int96_unit: Option<TimeUnit>,
 }
 

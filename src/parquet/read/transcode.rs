@@ -141,6 +141,7 @@ mod tests {
             field: 0,
             data_type: DataType::Binary,
             order: ValueOrder::Undefined,
+            runs_over: false,
             refusal: None,
         }
     }

@@ -79,16 +79,18 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::Int64, D::Decimal256(..)) => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i256::from(i64::from_le_bytes(v))))
         }
-        (P::Int96, D::Timestamp(TimeUnit::Second, _)) => {
-            make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1_000_000_000>))
+        (P::Int96, D::Timestamp(TimeUnit::Microsecond, _)) if leaf.runs_over => {
+            make.fixed(|b, _, n, out| each(b, n, out, int96_running_over::<1000>))
         }
-        (P::Int96, D::Timestamp(TimeUnit::Millisecond, _)) => {
-            make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1_000_000>))
+        (P::Int96, D::Timestamp(TimeUnit::Nanosecond, _)) if leaf.runs_over => {
+            make.fixed(|b, _, n, out| each(b, n, out, int96_running_over::<1>))
         }
-        (P::Int96, D::Timestamp(TimeUnit::Microsecond, _)) => {
-            make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1000>))
-        }
-        (P::Int96, D::Timestamp(TimeUnit::Nanosecond, _)) => make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1>)),
+        (P::Int96, D::Timestamp(unit, _)) => match unit {
+            TimeUnit::Second => make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1_000_000_000>)),
+            TimeUnit::Millisecond => make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1_000_000>)),
+            TimeUnit::Microsecond => make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1000>)),
+            TimeUnit::Nanosecond => make.fixed(|b, _, n, out| try_each(b, n, out, int96::<1>)),
+        },
         (P::FixedLenByteArray, D::Interval(unit)) if leaf.type_length == INTERVAL_BYTES => match unit {
             IntervalUnit::YearMonth => make.fixed(|b, _, n, out| try_each(b, n, out, interval_months)),
             IntervalUnit::DayTime => make.fixed(|b, _, n, out| try_each(b, n, out, interval_days)),
@@ -316,6 +318,14 @@ fn sign_extend<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     Some(wide)
 }
 
+/// Like [`int96`], but modulo 2^64, of a day without a sign: what PyArrow and arrow-rs make of a file that does not tell its unit.
+fn int96_running_over<const UNIT: i64>(bytes: [u8; 12]) -> i64 {
+    let [a, b, c, d, e, f, g, h, day @ ..] = bytes;
+    let nanoseconds = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let days = i64::from(u32::from_le_bytes(day)) - 2_440_588;
+    days.wrapping_mul(86_400_000_000_000 / UNIT).wrapping_add(nanoseconds.div_euclid(UNIT))
+}
+
 /// Nanoseconds of the day (8 bytes), Julian day (4 bytes) → units of `UNIT` nanoseconds since 1970, rounded down.
 ///
 /// Of the last years that 64 bits of microseconds hold, Spark's count of microseconds since the first Julian day runs over, and
@@ -414,6 +424,8 @@ mod tests {
         bytes[8..].copy_from_slice(&5_373_484u32.to_le_bytes());
         assert_eq!(int96::<1000>(bytes).expect("fits"), 253_402_214_400_000_000);
         assert!(int96::<1>(bytes).expect_err("beyond").to_string().contains("set int96_unit"));
+        assert_eq!(int96_running_over::<1000>(bytes), 253_402_214_400_000_000);
+        assert_eq!(int96_running_over::<1>(bytes), 253_402_214_400_000_000i64.wrapping_mul(1000));
         // 290000-12-31, as Spark writes it.
         bytes[8..].copy_from_slice(&(-105_862_232i32).to_le_bytes());
         assert_eq!(int96::<1000>(bytes).expect("runs back"), 9_089_380_425_709_551_616);
