@@ -22,7 +22,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("parquet::encoding", &["error", "cursor"]),
     ("parquet::format", &["error", "cursor"]),
     ("parquet::arrow", &["error", "parquet::format"]),
-    ("parquet::write", PARQUET_BELOW),
+    ("parquet::splice", &["error", "storage", "parquet::format", "parquet::arrow"]),
+    // And all that `read` has: what they share is below `splice`, or named here.
+    ("parquet::write", &["cursor", "predicate", "parquet::compress", "parquet::encoding", "parquet::splice"]),
     ("parquet::read", PARQUET_BELOW),
     ("parquet", &["parquet::write", "parquet::read"]),
     ("table", &["storage", "predicate", "parquet"]),

@@ -5,6 +5,7 @@ pub mod compress;
 pub mod encoding;
 pub mod format;
 pub mod read;
+pub mod splice;
 pub mod write;
 
 pub use read::{FileReader, ReaderOptions, Scan, ScanOptions};

@@ -10,6 +10,8 @@
 //! - an entry of a folder (a file or folder made, renamed, linked, removed) whose folder was not synced since: made
 //!   or not made. A rename happens whole or not at all. A file's entry can be there without the
 //!   file's bytes, and a file whose folder's own entry was lost is lost with it;
+//! - a cut of a file, and what was appended after it: the file is as it was when it was last synced, or it is cut, with
+//!   some prefix of what was appended;
 //! - syncing a file says nothing of its name, syncing a folder nothing of its files' bytes or of its own name.
 //!
 //! What was synced stays as it is: no bit rot, no sector torn that was durable. The operation during which the crash
@@ -33,7 +35,7 @@ use super::{Input, io_error, path, slice};
 use crate::error::Result;
 
 /// When a [`Faulty`] disk crashes, and which operations fail. Operations are counted from 1: each file created,
-/// append, sync, folder made, rename, link, removal, opening and listing.
+/// append, sync, cut, folder made, rename, link, removal, opening and listing.
 #[derive(Debug, Clone, Default)]
 pub struct FaultPlan {
     /// Decides all that is open: how much of a failed append is written, whether the last operation happened.
@@ -145,6 +147,8 @@ enum Node {
 struct Inode {
     bytes: Vec<u8>,
     synced: usize,
+    /// What was durable beyond `synced` before a cut that is not.
+    cut: Option<Vec<u8>>,
     /// A sync failed: what is not synced will never be.
     failed: bool,
     modified_ms: i64,
@@ -153,6 +157,13 @@ struct Inode {
 impl Inode {
     fn after_crash(&self, random: &mut u64) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
+        if let Some(cut) = &self.cut
+            && coin(random)
+        {
+            bytes.truncate(self.synced);
+            bytes.extend_from_slice(cut);
+            return bytes;
+        }
         let kept = self.synced + below(random, self.bytes.len() - self.synced + 1);
         if coin(random) {
             bytes.truncate(kept);
@@ -284,6 +295,29 @@ impl Disk for FaultyDisk {
         })
     }
 
+    fn reopen(&self, path: &str) -> io::Result<usize> {
+        self.operation(|world| world.file(path))
+    }
+
+    fn cut(&self, file: &mut usize, bytes: u64) -> io::Result<()> {
+        self.operation(|world| {
+            let Some(inode) = world.inodes.get_mut(*file) else { return Err(io::ErrorKind::NotFound.into()) };
+            let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
+            if bytes < inode.synced {
+                let mut cut = inode.bytes.get(bytes..inode.synced).unwrap_or_default().to_vec();
+                cut.extend(inode.cut.take().unwrap_or_default());
+                (inode.synced, inode.cut) = (bytes, Some(cut));
+            }
+            if bytes < inode.bytes.len() {
+                inode.bytes.truncate(bytes);
+                inode.modified_ms = now_ms();
+            }
+            // What a failed sync forgot is gone; what is appended now is new to the cache.
+            inode.failed &= bytes > inode.synced;
+            Ok(())
+        })
+    }
+
     fn append(&self, file: &mut usize, bytes: &[u8]) -> io::Result<usize> {
         let mut world = self.lock();
         let crashed_before = world.crashed;
@@ -310,6 +344,7 @@ impl Disk for FaultyDisk {
         let synced = self.operation(|world| {
             if let Some(inode) = world.inodes.get_mut(inode).filter(|inode| !inode.failed) {
                 inode.synced = inode.bytes.len();
+                inode.cut = None;
             }
             Ok(())
         });

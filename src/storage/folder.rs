@@ -4,6 +4,8 @@
 //! ```text
 //! create, finish      new temp file ─ append… ─ sync file ─ rename temp → path ─ sync folder
 //! publish_if_absent   new temp file ─ append… ─ sync file ─ link temp → path ─── sync folder ─ remove temp
+//! pause               sync temp file ─ sync folder (the first time)
+//! resume              open temp file ─ cut it to the paused length ─ append… ─ as create
 //! ```
 //!
 //! The file is synced before it has its name, or a crash could leave the name over bytes that are not there.
@@ -15,8 +17,8 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Entry, Input, Output, Published, io_error, path};
-use crate::error::Result;
+use super::{Entry, Input, Output, Paused, Published, check_paused, check_tail, extend_tail, io_error, path};
+use crate::error::{Error, Result};
 
 /// The raw operations of a disk. Paths are checked; the empty one is the folder itself.
 pub(super) trait Disk: Debug + Send + Sync + 'static {
@@ -24,6 +26,14 @@ pub(super) trait Disk: Debug + Send + Sync + 'static {
 
     /// Makes a file that must not be there.
     fn create_new(&self, path: &str) -> io::Result<Self::File>;
+    /// Opens a file to append to; `ResourceBusy` when somebody [holds](Self::hold) it.
+    fn reopen(&self, path: &str) -> io::Result<Self::File>;
+    /// Cuts a file to its first `bytes` bytes.
+    fn cut(&self, file: &mut Self::File, bytes: u64) -> io::Result<()>;
+    /// Keeps others from reopening the file while it is open, where the disk can do that.
+    fn hold(&self, _file: &Self::File) -> io::Result<()> {
+        Ok(())
+    }
     /// Appends some of the bytes, and says how many, as `write(2)` does.
     fn append(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<usize>;
     /// Makes the bytes of a file durable, not its name.
@@ -90,6 +100,35 @@ impl<D: Disk> Folder<D> {
             temp,
             path: path.to_owned(),
             gathered: Vec::new(),
+            bytes: 0,
+            tail: Vec::new(),
+            is_kept: false,
+            failed: false,
+        }))
+    }
+
+    pub(super) fn resume(self: &Arc<Self>, paused: &Paused) -> Result<Box<FolderOutput<D>>> {
+        check_paused(paused)?;
+        let name = || self.disk.display(&paused.path);
+        let mut file = self.disk.reopen(&paused.hidden).map_err(|e| match e.kind() {
+            io::ErrorKind::ResourceBusy => {
+                Error::conflict("whoever paused it is still writing it").with_source(e).in_file(name())
+            }
+            io::ErrorKind::NotFound => io_error("go on with it (was it finished, or removed?)", name(), e),
+            _ => io_error("go on with it", name(), e),
+        })?;
+        // Nothing is cut before the file is known to be the one.
+        check_tail(paused, self.open(&paused.hidden)?.as_ref())?;
+        self.disk.cut(&mut file, paused.bytes).map_err(|e| io_error("cut it to where it was paused", name(), e))?;
+        Ok(Box::new(FolderOutput {
+            folder: Arc::clone(self),
+            file: Some(file),
+            temp: paused.hidden.clone(),
+            path: paused.path.clone(),
+            gathered: Vec::new(),
+            bytes: paused.bytes,
+            tail: paused.tail.clone(),
+            is_kept: true,
             failed: false,
         }))
     }
@@ -194,6 +233,12 @@ pub(super) struct FolderOutput<D: Disk> {
     temp: String,
     path: String,
     gathered: Vec<u8>,
+    /// Taken in so far.
+    bytes: u64,
+    /// The last of them.
+    tail: Vec<u8>,
+    /// It was paused: it stays when this is dropped.
+    is_kept: bool,
     failed: bool,
 }
 
@@ -222,22 +267,22 @@ impl<D: Disk> FolderOutput<D> {
         written
     }
 
-    /// All bytes down to the disk; nothing can be appended after.
+    /// All bytes down to the disk.
     fn sync(&mut self) -> Result<()> {
         self.write_gathered()?;
         if self.failed {
             // An earlier append failed: some bytes are missing, and no retry of a sync can tell which.
             return Err(self.fault("finish it", io::Error::other("an earlier write to it failed")));
         }
-        if let Some(mut file) = self.file.take()
-            && let Err(e) = self.folder.disk.sync_file(&mut file)
+        if let Some(file) = &mut self.file
+            && let Err(e) = self.folder.disk.sync_file(file)
         {
             return Err(self.fault("sync it", e));
         }
         Ok(())
     }
 
-    fn fault(&mut self, doing: &str, cause: io::Error) -> crate::Error {
+    fn fault(&mut self, doing: &str, cause: io::Error) -> Error {
         self.failed = true;
         io_error(doing, self.folder.disk.display(&self.path), cause)
     }
@@ -245,6 +290,8 @@ impl<D: Disk> FolderOutput<D> {
 
 impl<D: Disk> Output for FolderOutput<D> {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        extend_tail(&mut self.tail, bytes);
         if self.gathered.len() + bytes.len() > GATHER_BYTES {
             self.write_gathered()?;
         }
@@ -257,6 +304,7 @@ impl<D: Disk> Output for FolderOutput<D> {
 
     fn finish(mut self: Box<Self>) -> Result<()> {
         self.sync()?;
+        self.file = None;
         let folder = Arc::clone(&self.folder);
         match folder.disk.rename(&self.temp, &self.path) {
             Ok(()) => {
@@ -266,12 +314,26 @@ impl<D: Disk> Output for FolderOutput<D> {
             Err(e) => Err(self.fault("give it its name", e)),
         }
     }
+
+    fn pause(&mut self) -> Result<Paused> {
+        self.sync()?;
+        if !self.is_kept {
+            if let Some(file) = &self.file
+                && let Err(e) = self.folder.disk.hold(file)
+            {
+                return Err(self.fault("hold it", e));
+            }
+            self.folder.sync_names(&self.temp)?;
+            self.is_kept = true;
+        }
+        Ok(Paused { path: self.path.clone(), hidden: self.temp.clone(), bytes: self.bytes, tail: self.tail.clone() })
+    }
 }
 
 impl<D: Disk> Drop for FolderOutput<D> {
     fn drop(&mut self) {
         self.file = None;
-        if !self.temp.is_empty() {
+        if !self.temp.is_empty() && !self.is_kept {
             // Best effort: what stays is listed as unfinished.
             let _ = self.folder.disk.unlink(&self.temp);
         }
@@ -299,6 +361,9 @@ macro_rules! storage_by_folder {
             }
             fn remove(&self, path: &str) -> crate::Result<()> {
                 self.folder.remove(path)
+            }
+            fn resume(&self, paused: &crate::storage::Paused) -> crate::Result<Box<dyn crate::storage::Output>> {
+                Ok(self.folder.resume(paused)?)
             }
             fn name(&self) -> String {
                 crate::storage::folder::Disk::display(self.folder.disk(), "")

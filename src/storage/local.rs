@@ -1,7 +1,7 @@
 //! A folder of the file system.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -94,6 +94,25 @@ impl Disk for OsDisk {
 
     fn create_new(&self, path: &str) -> io::Result<File> {
         File::options().append(true).create_new(true).open(self.at(path))
+    }
+
+    fn reopen(&self, path: &str) -> io::Result<File> {
+        self.refuse_linked_folders(super::path::folder(path))?;
+        let file = File::options().append(true).open(self.at(path))?;
+        self.hold(&file)?;
+        Ok(file)
+    }
+
+    fn cut(&self, file: &mut File, bytes: u64) -> io::Result<()> {
+        file.set_len(bytes)
+    }
+
+    /// By the system's advisory lock, which goes with the process; a file system without locks holds nobody off.
+    fn hold(&self, file: &File) -> io::Result<()> {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        }
     }
 
     fn append(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {

@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::{Entry, Input, Output, Published, Storage, io_error, path, slice};
+use super::{
+    Entry, Input, Output, Paused, Published, Storage, TAIL_BYTES, check_paused, check_tail, io_error, path, slice,
+};
 use crate::error::Result;
 
 /// A folder in memory. Cloning gives another handle on the same folder.
@@ -76,7 +78,7 @@ impl Storage for Memory {
 
     fn create(&self, path: &str) -> Result<Box<dyn Output>> {
         path::check(path)?;
-        Ok(Box::new(MemoryOutput { memory: self.clone(), path: path.to_owned(), bytes: Vec::new() }))
+        Ok(Box::new(MemoryOutput { memory: self.clone(), path: path.to_owned(), hidden: None, bytes: Vec::new() }))
     }
 
     fn publish_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Published> {
@@ -103,6 +105,22 @@ impl Storage for Memory {
         path::check(path)?;
         self.lock().remove(path);
         Ok(())
+    }
+
+    fn resume(&self, paused: &Paused) -> Result<Box<dyn Output>> {
+        check_paused(paused)?;
+        let Some(there) = self.get(&paused.hidden) else {
+            let cause = std::io::ErrorKind::NotFound.into();
+            return Err(io_error("go on with it (was it finished, or removed?)", display(&paused.path), cause));
+        };
+        let there = MemoryInput { name: display(&paused.hidden), bytes: there };
+        check_tail(paused, &there)?;
+        Ok(Box::new(MemoryOutput {
+            memory: self.clone(),
+            path: paused.path.clone(),
+            hidden: Some(paused.hidden.clone()),
+            bytes: there.read(0..paused.bytes)?.to_vec(),
+        }))
     }
 
     fn name(&self) -> String {
@@ -143,6 +161,8 @@ impl Input for MemoryInput {
 struct MemoryOutput {
     memory: Memory,
     path: String,
+    /// The name that it was paused under.
+    hidden: Option<String>,
     bytes: Vec<u8>,
 }
 
@@ -153,6 +173,14 @@ impl Output for MemoryOutput {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        self.memory.put(&self.path, self.bytes)
+        self.memory.put(&self.path, self.bytes)?;
+        self.hidden.map_or(Ok(()), |hidden| self.memory.remove(&hidden))
+    }
+
+    fn pause(&mut self) -> Result<Paused> {
+        let hidden = self.hidden.get_or_insert_with(|| path::unfinished(&self.path)).clone();
+        self.memory.put(&hidden, Bytes::copy_from_slice(&self.bytes))?;
+        let tail = self.bytes.split_at(self.bytes.len().saturating_sub(TAIL_BYTES)).1.to_vec();
+        Ok(Paused { path: self.path.clone(), hidden, bytes: self.bytes.len() as u64, tail })
     }
 }

@@ -56,6 +56,17 @@ pub trait Storage: Debug + Send + Sync {
     /// Removes a file; one that is not there is no error.
     fn remove(&self, path: &str) -> Result<()>;
 
+    /// Goes on with a file that [`Output::pause`] kept: at its first [`bytes`](Paused::bytes), what came after them is
+    /// gone.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it is not there, because it was finished or removed; [`Error::Conflict`] while whoever
+    /// paused it still has it open, as far as the storage can tell; [`Error::Invalid`] when it is shorter than it
+    /// was, or is another file; [`Error::Unsupported`] from a storage that cannot pause.
+    fn resume(&self, paused: &Paused) -> Result<Box<dyn Output>> {
+        Err(Error::unsupported("this storage cannot go on with a file").in_file(&paused.path))
+    }
+
     /// What a person calls this folder, for errors and output.
     fn name(&self) -> String;
 }
@@ -100,6 +111,65 @@ pub trait Output: Send {
 
     /// Makes the file durable (its bytes, then its name) and visible under its path.
     fn finish(self: Box<Self>) -> Result<()>;
+
+    /// Makes what was appended durable without making it visible. From then on the file stays when this is dropped,
+    /// for [`Storage::resume`]; until it is finished, [`Storage::list_unfinished`] lists it. More can be appended.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] from a storage that cannot pause.
+    fn pause(&mut self) -> Result<Paused> {
+        Err(Error::unsupported("this storage cannot pause a file"))
+    }
+}
+
+/// A file that was begun and can be gone on with, even by another process after a crash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paused {
+    /// Where it appears when finished.
+    pub path: String,
+    /// Where it is until then, in the same storage.
+    pub hidden: String,
+    /// How many bytes of it are durable.
+    pub bytes: u64,
+    /// The last of them, by which the file is known again.
+    pub tail: Vec<u8>,
+}
+
+/// Bytes of a [`Paused`] file's tail, at most.
+const TAIL_BYTES: usize = 64;
+
+/// Adds to the last bytes of what is being written.
+fn extend_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+    if bytes.len() >= TAIL_BYTES {
+        tail.clear();
+    }
+    tail.extend_from_slice(bytes.split_at(bytes.len().saturating_sub(TAIL_BYTES)).1);
+    tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
+}
+
+/// Checks that what ends at the paused length is what was there.
+fn check_tail(paused: &Paused, there: &dyn Input) -> Result<()> {
+    let start = paused.bytes.checked_sub(paused.tail.len() as u64).filter(|_| paused.bytes <= there.bytes());
+    let Some(start) = start else {
+        let (has, had) = (there.bytes(), paused.bytes);
+        return Err(Error::invalid(format!("the paused file has {has} bytes, it had {had}")).in_file(&paused.path));
+    };
+    if there.read(start..paused.bytes)? != paused.tail {
+        return Err(Error::invalid("another file is in the place of the paused one")
+            .at_byte(start)
+            .in_file(&paused.path));
+    }
+    Ok(())
+}
+
+/// Checks what comes from outside as a whole: only files that [`Output::pause`] kept are opened to be cut.
+fn check_paused(paused: &Paused) -> Result<()> {
+    path::check(&paused.path)?;
+    path::check(&paused.hidden)?;
+    if path::is_unfinished(&paused.hidden) && path::folder(&paused.hidden) == path::folder(&paused.path) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{:?} is no name of an unfinished file beside it", paused.hidden)).in_file(&paused.path))
 }
 
 /// Whether an error says that a file (or folder) is not there.

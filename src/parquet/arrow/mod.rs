@@ -42,6 +42,7 @@ mod ipc;
 mod nested_schema_tests;
 pub mod node;
 mod restore;
+mod same;
 pub mod shred;
 mod to_parquet;
 mod values;
@@ -51,6 +52,7 @@ use arrow_schema::{DataType, SchemaRef, TimeUnit};
 pub use from_parquet::{INTERVAL_BYTES, SchemaOptions, from_elements, from_parquet};
 pub use ipc::arrow_schema_metadata;
 pub use node::Node;
+pub use same::check_same;
 pub use to_parquet::to_parquet;
 
 use crate::error::{Error, Result};

@@ -14,6 +14,7 @@ pub mod index;
 pub mod lazy;
 pub mod metadata;
 pub mod page;
+pub mod place;
 pub mod schema;
 mod skip;
 pub(crate) mod thrift;

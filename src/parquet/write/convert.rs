@@ -176,6 +176,8 @@ pub(super) fn fixed_bytes(array: &dyn Array, width: usize, scratch: &mut Vec<u8>
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             slots::<TimestampNanosecondType>(array, scratch, |v| int96(v, 1))
         }
+        DataType::Decimal32(p, _) => fixed::<Decimal32Type>(array, *p, width, scratch, |v| i256::from_i128(v.into())),
+        DataType::Decimal64(p, _) => fixed::<Decimal64Type>(array, *p, width, scratch, |v| i256::from_i128(v.into())),
         DataType::Decimal128(p, _) => fixed::<Decimal128Type>(array, *p, width, scratch, i256::from_i128),
         DataType::Decimal256(p, _) => fixed::<Decimal256Type>(array, *p, width, scratch, |v| v),
         other => Err(unexpected(other)),

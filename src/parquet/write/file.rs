@@ -16,10 +16,10 @@ use crate::parquet::format::{ColumnChunk, FileMetaData, KeyValue, RowGroup, foot
 use crate::storage::Output;
 
 /// What the footer says wrote the file.
-const CREATED_BY: &str = concat!("hypostyle version ", env!("CARGO_PKG_VERSION"));
+pub(super) const CREATED_BY: &str = concat!("hypostyle version ", env!("CARGO_PKG_VERSION"));
 
 /// The version that the footer names: 2 allows every encoding and logical type.
-const FORMAT_VERSION: i32 = 2;
+pub(super) const FORMAT_VERSION: i32 = 2;
 
 /// Writes record batches of one schema to a Parquet file.
 ///
@@ -56,21 +56,23 @@ const FORMAT_VERSION: i32 = 2;
 /// # Ok::<(), hypostyle::Error>(())
 /// ```
 pub struct FileWriter {
-    out: Box<dyn Output>,
-    options: WriterOptions,
-    schema: ParquetSchema,
-    presses: Presses,
+    pub(super) out: Box<dyn Output>,
+    pub(super) options: WriterOptions,
+    pub(super) schema: ParquetSchema,
+    pub(super) presses: Presses,
     /// Of an encrypted file.
-    seal: Option<FileSeal>,
-    open: RowGroupWriter,
-    row_groups: Vec<RowGroup>,
+    pub(super) seal: Option<FileSeal>,
+    pub(super) open: RowGroupWriter,
+    pub(super) row_groups: Vec<RowGroup>,
     /// Of each row group, of each chunk.
-    indexes: Vec<Vec<EncodedIndexes>>,
-    indexes_bytes: usize,
+    pub(super) indexes: Vec<Vec<EncodedIndexes>>,
+    pub(super) indexes_bytes: usize,
     /// Bytes appended.
-    position: u64,
-    rows: u64,
-    has_failed: bool,
+    pub(super) position: u64,
+    pub(super) rows: u64,
+    /// The key-values of the file that this one goes on with.
+    pub(super) carried: Option<Vec<KeyValue>>,
+    pub(super) has_failed: bool,
 }
 
 /// A file that is there.
@@ -88,8 +90,15 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Unsupported`] naming a column that cannot be written, [`Error::Invalid`] for
     /// options that contradict each other or the schema.
-    pub fn new(mut out: Box<dyn Output>, schema: SchemaRef, options: WriterOptions) -> Result<FileWriter> {
-        let mut schema = to_parquet(&schema)?;
+    pub fn new(out: Box<dyn Output>, schema: SchemaRef, options: WriterOptions) -> Result<FileWriter> {
+        let mut writer = FileWriter::over(out, to_parquet(&schema)?, options)?;
+        let magic = writer.seal.as_ref().map_or(footer::MAGIC, FileSeal::magic);
+        writer.append(&magic)?;
+        Ok(writer)
+    }
+
+    /// A writer that has written nothing, not even the first bytes.
+    pub(super) fn over(out: Box<dyn Output>, mut schema: ParquetSchema, options: WriterOptions) -> Result<FileWriter> {
         orders::apply(&mut schema, &options);
         options.check(&schema.leaves)?;
         if options.key_values.iter().any(|(key, _)| key == ARROW_SCHEMA_KEY) {
@@ -97,7 +106,6 @@ impl FileWriter {
         }
         let presses = Presses::new(&schema.leaves, &options)?;
         let seal = options.encryption.as_ref().map(|e| FileSeal::new(e, &schema.leaves)).transpose()?;
-        out.append(&seal.as_ref().map_or(footer::MAGIC, FileSeal::magic))?;
         Ok(FileWriter {
             open: RowGroupWriter::new(&schema.leaves, &presses, seal.as_ref(), 0)?,
             seal,
@@ -108,8 +116,9 @@ impl FileWriter {
             row_groups: Vec::new(),
             indexes: Vec::new(),
             indexes_bytes: 0,
-            position: footer::MAGIC.len() as u64,
+            position: 0,
             rows: 0,
+            carried: None,
             has_failed: false,
         })
     }
@@ -170,8 +179,7 @@ impl FileWriter {
             &self.options.sorting_columns,
             seal,
         )?;
-        self.indexes_bytes +=
-            indexes.iter().flat_map(|i| [&i.column, &i.offset]).flatten().map(Vec::len).sum::<usize>();
+        self.indexes_bytes += indexes.iter().map(EncodedIndexes::bytes).sum::<usize>();
         self.row_groups.push(row_group);
         self.indexes.push(indexes);
         self.position += bytes;
@@ -252,15 +260,19 @@ impl FileWriter {
     }
 
     fn metadata(&mut self) -> FileMetaData {
-        let own = arrow_schema_metadata(&self.schema.arrow);
+        let own = match self.carried.take() {
+            Some(carried) => carried,
+            None => vec![arrow_schema_metadata(&self.schema.arrow)],
+        };
         let given = std::mem::take(&mut self.options.key_values);
+        let own: Vec<KeyValue> = own.into_iter().filter(|own| !given.iter().any(|(key, _)| *key == own.key)).collect();
         let given = given.into_iter().map(|(key, value)| KeyValue { key, value: Some(value) });
         FileMetaData {
             version: FORMAT_VERSION,
             schema: std::mem::take(&mut self.schema.elements),
             num_rows: self.rows as i64,
             row_groups: std::mem::take(&mut self.row_groups),
-            key_value_metadata: Some(given.chain([own]).collect()),
+            key_value_metadata: Some(given.chain(own).collect()),
             created_by: Some(CREATED_BY.into()),
             column_orders: Some(orders::column_orders(&self.schema.leaves)),
             encryption_algorithm: None,
@@ -268,7 +280,7 @@ impl FileWriter {
         }
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.out.append(bytes)?;
         self.position += bytes.len() as u64;
         Ok(())

@@ -10,6 +10,7 @@
 //!
 //! Memory is bounded by the pages of the open row group, compressed, and by one open page and dictionary a column.
 
+mod append;
 mod boolean;
 mod byte_array;
 mod choose;
@@ -24,6 +25,7 @@ mod kernel;
 mod options;
 mod orders;
 mod page;
+mod pause;
 mod primitive;
 mod row_group;
 mod rows;
@@ -35,4 +37,5 @@ mod validity;
 
 pub use file::{FileWriter, WrittenFile};
 pub use options::{ColumnOptions, Compatibility, FloatOrder, PageVersion, WriterOptions};
+pub use pause::PauseToken;
 pub use seal::{Encryption, EncryptionCipher};

@@ -58,10 +58,16 @@ impl Presses {
 }
 
 /// The page index of one chunk, encoded, until the footer is written.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct EncodedIndexes {
     pub column: Option<Vec<u8>>,
     pub offset: Option<Vec<u8>>,
+}
+
+impl EncodedIndexes {
+    pub fn bytes(&self) -> usize {
+        [&self.column, &self.offset].into_iter().flatten().map(Vec::len).sum()
+    }
 }
 
 /// Writes one row group.

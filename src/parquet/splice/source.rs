@@ -1,0 +1,127 @@
+//! A finished file whose row groups are wanted: its footer, checked for what copying relies on.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::parquet::arrow::{ParquetSchema, from_parquet};
+use crate::parquet::format::footer::{self, MAGIC_ENCRYPTED, TAIL_BYTES};
+use crate::parquet::format::{ColumnChunk, ColumnOrder, FileMetaData, LogicalType, place};
+use crate::storage::Input;
+
+/// A footer larger than this is refused.
+const FOOTER_BYTES_MAX: u64 = 1 << 30;
+
+/// A file that row groups are copied from.
+#[derive(Debug)]
+pub struct Source {
+    /// The file.
+    pub input: Arc<dyn Input>,
+    /// Its footer.
+    pub metadata: FileMetaData,
+    /// Its schema.
+    pub schema: ParquetSchema,
+    /// Where its footer begins: everything it names lies before.
+    pub footer_start: u64,
+}
+
+impl Source {
+    /// Reads the footer.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when it is no Parquet file or its metadata contradicts itself, [`Error::Unsupported`] for what cannot
+    /// be moved: encrypted columns, column chunks in other files or whose size is not told rightly, annotations of the
+    /// future. They name file and column.
+    pub fn open(input: Arc<dyn Input>) -> Result<Source> {
+        let name = input.name().to_owned();
+        Source::read(input).map_err(|e| e.in_file(name))
+    }
+
+    fn read(input: Arc<dyn Input>) -> Result<Source> {
+        let bytes = input.bytes();
+        let tail = input.read(bytes.saturating_sub(TAIL_BYTES)..bytes)?;
+        let Some(tail) = tail.last_chunk::<{ TAIL_BYTES as usize }>() else {
+            return Err(Error::corrupt(format!("a file of {bytes} bytes is too short to be Parquet")));
+        };
+        if tail.ends_with(&MAGIC_ENCRYPTED) {
+            return Err(encrypted());
+        }
+        let range = footer::locate(*tail, bytes)?;
+        if range.end - range.start > FOOTER_BYTES_MAX {
+            return Err(Error::limit(format!("a footer of more than {FOOTER_BYTES_MAX} bytes")));
+        }
+        let metadata = footer::decode(&input.read(range.clone())?, range.start)?;
+        if metadata.encryption_algorithm.is_some() {
+            return Err(encrypted());
+        }
+        if place::overrun(metadata.created_by.as_deref()) > 0 {
+            let message =
+                "written by parquet-mr before 1.2.9, which tells the size of column chunks wrongly; convert it first";
+            return Err(Error::unsupported(message));
+        }
+        let schema = from_parquet(&metadata)?;
+        let source = Source { input, metadata, schema, footer_start: range.start };
+        source.check()?;
+        Ok(source)
+    }
+
+    fn check(&self) -> Result<()> {
+        for element in &self.schema.elements {
+            if let Some(LogicalType::Unknown(id)) = element.logical_type {
+                let message = format!("its logical type has the unknown number {id}, which would be lost");
+                return Err(Error::unsupported(message).in_column(&element.name));
+            }
+        }
+        let mut rows = 0i64;
+        let mut bytes = 0u64;
+        for (number, group) in self.metadata.row_groups.iter().enumerate() {
+            let (has, wants) = (group.columns.len(), self.schema.leaves.len());
+            if has != wants {
+                return Err(Error::corrupt(format!("row group {number} has {has} columns, the schema {wants}")));
+            }
+            let sum = rows.checked_add(group.num_rows).filter(|_| group.num_rows >= 0);
+            rows = sum.ok_or_else(|| Error::corrupt(format!("row group {number} has {} rows", group.num_rows)))?;
+            for (chunk, leaf) in group.columns.iter().zip(&self.schema.leaves) {
+                let range = self.range(chunk).map_err(|e| e.in_column(leaf.name()))?;
+                bytes = bytes.saturating_add(range.end - range.start);
+            }
+        }
+        if rows != self.metadata.num_rows {
+            let (all, sum) = (self.metadata.num_rows, rows);
+            return Err(Error::corrupt(format!("the footer tells of {all} rows, its row groups of {sum}")));
+        }
+        // Copied one by one, chunks that share their bytes would grow without bound.
+        if bytes > self.footer_start {
+            return Err(Error::corrupt(format!("column chunks of {bytes} bytes in a file of {}", self.input.bytes())));
+        }
+        Ok(())
+    }
+
+    /// Where the chunk lies; an error where it cannot be moved.
+    pub(super) fn range(&self, chunk: &ColumnChunk) -> Result<Range<u64>> {
+        if chunk.crypto_metadata.is_some() || chunk.encrypted_column_metadata.is_some() {
+            return Err(encrypted());
+        }
+        if let Some(path) = &chunk.file_path {
+            return Err(Error::unsupported(format!("the chunk lies in another file, {path}")));
+        }
+        let Some(meta) = &chunk.meta_data else { return Err(Error::corrupt("the chunk has no metadata")) };
+        let range = place::byte_range(meta, self.footer_start)?;
+        let dictionary = meta.dictionary_page_offset.and_then(|at| u64::try_from(at).ok()).filter(|at| *at > 0);
+        // Of a chunk without values, some writers tell of a place that nothing is at.
+        if let Some(dictionary) = dictionary.filter(|at| meta.num_values > 0 && !range.contains(at)) {
+            return Err(Error::unsupported("its dictionary page lies outside of the chunk").at_byte(dictionary));
+        }
+        Ok(range)
+    }
+
+    /// The order that the file states for a column's bounds, if it is one that is known.
+    pub(super) fn order(&self, column: usize) -> Option<&ColumnOrder> {
+        let order = self.metadata.column_orders.as_ref()?.get(column)?;
+        (!matches!(order, ColumnOrder::Unknown(_))).then_some(order)
+    }
+}
+
+fn encrypted() -> Error {
+    Error::unsupported("encrypted: its pages are bound to their places in the file and cannot be moved; convert it")
+}
