@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use hypostyle::Error;
-use hypostyle::storage::{Fault, FaultPlan, Faulty, Local, Memory, Published, Storage, is_not_found};
+use hypostyle::storage::{Fault, FaultPlan, Faulty, Local, Memory, Paused, Published, Storage, is_not_found};
 
 fn each_storage(test: impl Fn(Arc<dyn Storage>)) {
     let folder = tempfile::tempdir().unwrap();
@@ -184,6 +184,59 @@ fn a_file_where_a_folder_is_wanted_is_invalid() {
     assert!(matches!(e, Error::Io(_)), "{e}");
     assert!(e.to_string().contains("f/below: ") || e.to_string().contains("/f: "), "{e}");
     assert!(matches!(Local::file(folder.path().join("..")), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn a_paused_file_stays_hidden_until_it_is_gone_on_with() {
+    each_storage(|storage| {
+        let mut output = storage.create("day/f").unwrap();
+        output.append(&[1; 70_000]).unwrap();
+        let first = output.pause().unwrap();
+        assert_eq!((first.path.as_str(), first.bytes, &first.tail[..]), ("day/f", 70_000, &[1; 64][..]));
+        output.append(b"abc").unwrap();
+        let paused = output.pause().unwrap();
+        assert_eq!((paused.bytes, &paused.hidden), (70_003, &first.hidden));
+        output.append(&[2; 70_000]).unwrap();
+        drop(output);
+        assert_eq!(paths(&*storage, ""), Vec::<String>::new());
+        assert_eq!(storage.list_unfinished().unwrap().len(), 1);
+
+        let mut output = storage.resume(&paused).unwrap();
+        output.append(b"xyz").unwrap();
+        output.finish().unwrap();
+        let bytes = read(&*storage, "day/f");
+        assert_eq!((bytes.len(), &bytes[69_999..]), (70_006, &b"\x01abcxyz"[..]));
+        assert_eq!(storage.list_unfinished().unwrap(), []);
+        let e = storage.resume(&paused).err().unwrap();
+        assert!(
+            is_not_found(&e) && e.to_string().contains("day/f: cannot go on with it (was it finished, or removed?)"),
+            "{e}"
+        );
+    });
+}
+
+#[test]
+fn only_the_paused_file_itself_is_cut() {
+    each_storage(|storage| {
+        write(&*storage, "day/g", &[3; 100]);
+        let mut output = storage.create("day/f").unwrap();
+        output.append(&[1; 100]).unwrap();
+        let paused = output.pause().unwrap();
+        drop(output);
+        for hidden in ["day/g", "day/../day/f", paused.hidden.strip_prefix("day/").unwrap(), ""] {
+            let e = storage.resume(&Paused { hidden: hidden.to_owned(), ..paused.clone() }).err().unwrap();
+            assert!(matches!(e, Error::Invalid(_)), "{e}");
+        }
+        for (bytes, tail) in [(101, vec![1; 64]), (u64::MAX, vec![1; 64]), (100, vec![2; 64]), (50, vec![1; 64])] {
+            let e = storage.resume(&Paused { bytes, tail, ..paused.clone() }).err();
+            match bytes {
+                // What lies before the end is the file's, too.
+                50 => assert!(e.is_none()),
+                _ => assert!(matches!(e, Some(Error::Invalid(_))), "{e:?}"),
+            }
+        }
+        assert_eq!(read(&*storage, "day/g"), [3; 100]);
+    });
 }
 
 /// What a plan does to `create` + `finish` of a file of 50,000 bytes in a new folder, and whether it was acknowledged.

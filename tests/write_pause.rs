@@ -71,10 +71,10 @@ fn read(storage: &dyn Storage) -> RecordBatch {
 fn check(storage: &dyn Storage, count: usize) {
     assert_eq!(read(storage), rows(0, count));
     let file = open(storage);
-    assert_eq!(file.metadata().num_rows, count as i64);
-    assert!(file.metadata().key_value_metadata.iter().flatten().any(|pair| pair.key == "who"));
+    assert_eq!(file.metadata().unwrap().num_rows, count as i64);
+    assert!(file.metadata().unwrap().key_value_metadata.iter().flatten().any(|pair| pair.key == "who"));
     let (mut first, wanted) = (0, (count / 2) as i64);
-    for (number, group) in file.metadata().row_groups.iter().enumerate() {
+    for (number, group) in file.metadata().unwrap().row_groups.iter().enumerate() {
         assert_eq!(group.ordinal, Some(number as i16));
         assert_eq!(group.columns.len(), 3);
         let bounds = file.chunk_bounds(number, 0).unwrap();
