@@ -25,7 +25,7 @@ pub(super) struct Selection {
     /// Memory that reading may take
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_memory)]
     memory_bytes: usize,
-    /// The columns of NDJSON or CSV, as a JSON file [default: inferred from all of it]
+    /// The columns of NDJSON or CSV, as a JSON file [default: inferred from all of it]; those that a Parquet file is read as
     #[arg(long, value_name = "FILE")]
     schema: Option<String>,
     #[command(flatten)]

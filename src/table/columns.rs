@@ -1,21 +1,16 @@
 //! The columns of a file as the table has them: in the table's types, constants for partition columns, nulls for
 //! columns that the file is too old to have.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-};
-use arrow_array::{
-    Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt64Array, new_null_array,
-};
-use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array, new_null_array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take;
 
 use super::partition::{self, PartitionValues};
 use crate::error::{Error, Result};
+use crate::parquet::read::{Change, Matching, Rules};
 
 /// Where each column of the result comes from.
 pub(super) struct Columns {
@@ -24,8 +19,8 @@ pub(super) struct Columns {
 }
 
 enum From {
-    /// The file's column of the same name.
-    File,
+    /// The file's column of the same name, its values changed where the types differ.
+    File(Option<Change>),
     /// The same value in every row: an array of one, and one of as many rows as a batch ever had.
     Constant(ArrayRef, ArrayRef),
 }
@@ -39,6 +34,9 @@ impl Columns {
         partition_values: &PartitionValues,
         file: &Schema,
     ) -> Result<Columns> {
+        // Writers differ in the units of instants, and say of INT96 nothing.
+        let defaults = BTreeMap::new();
+        let rules = Rules { matching: Matching::Name, defaults: &defaults, rounds: true, is_int96: false };
         let from = |field: &Arc<Field>| {
             if partition_columns.contains(field.name()) {
                 let text = partition_values.get(field.name()).and_then(Option::as_deref);
@@ -49,11 +47,11 @@ impl Columns {
                 let null = new_null_array(field.data_type(), 1);
                 return Ok(From::Constant(Arc::clone(&null), null));
             };
-            if !can_convert(found.data_type(), field.data_type()) {
+            let change = Change::new(found, field, &rules, field.name()).map_err(|e| {
                 let message = format!("the file has type {}, the table {}", found.data_type(), field.data_type());
-                return Err(Error::corrupt(message).in_column(field.name()));
-            }
-            Ok(From::File)
+                Error::corrupt(message).with_source(e).in_column(field.name())
+            })?;
+            Ok(From::File(change))
         };
         let from = schema.fields().iter().map(from).collect::<Result<_>>()?;
         Ok(Columns { schema, from })
@@ -62,7 +60,7 @@ impl Columns {
     /// Names of the columns to read from the file.
     pub(super) fn in_file(&self) -> Vec<String> {
         let fields = self.schema.fields().iter().zip(&self.from);
-        fields.filter(|(_, from)| matches!(from, From::File)).map(|(field, _)| field.name().clone()).collect()
+        fields.filter(|(_, from)| matches!(from, From::File(_))).map(|(field, _)| field.name().clone()).collect()
     }
 
     /// A batch of the file as one of the table.
@@ -70,11 +68,16 @@ impl Columns {
         let mut columns = Vec::with_capacity(self.from.len());
         for (field, from) in self.schema.fields().iter().zip(&mut self.from) {
             columns.push(match from {
-                From::File => {
+                From::File(change) => {
                     let missing =
                         || Error::corrupt("the file's reader did not give the column").in_column(field.name());
                     let column = batch.column_by_name(field.name()).ok_or_else(missing)?;
-                    convert(column, field.data_type()).map_err(|e| e.in_column(field.name()))?
+                    match change {
+                        Some(change) => change.apply(column).map_err(|e| {
+                            Error::corrupt(e.message().to_owned()).with_source(e).in_column(field.name())
+                        })?,
+                        None => Arc::clone(column),
+                    }
                 }
                 From::Constant(value, many) => repeat(value, many, batch.num_rows())?,
             });
@@ -113,62 +116,15 @@ fn is_binary(t: &DataType) -> bool {
     matches!(t, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
 }
 
-/// Whether every value of a file's type is one of the table's type. Writers differ in widths and units.
-fn can_convert(from: &DataType, to: &DataType) -> bool {
-    use DataType::{
-        Binary, Decimal32, Decimal64, Decimal128, Dictionary, FixedSizeBinary, Float32, Float64, Int8, Int16, Int32,
-        Int64, LargeList, List, Map, Struct, Timestamp,
-    };
-    match (from, to) {
-        (Dictionary(_, value), to) => can_convert(value, to),
-        (Int8, Int16 | Int32 | Int64) | (Int16, Int32 | Int64) | (Int32, Int64) | (Float32, Float64) => true,
-        (FixedSizeBinary(_), Binary) => true,
-        // The day and the unit are checked value by value. INT96 comes without a zone and means UTC.
-        (Timestamp(..), Timestamp(TimeUnit::Microsecond, _)) => true,
-        (Decimal32(p, s) | Decimal64(p, s) | Decimal128(p, s), Decimal128(to_p, to_s)) => s == to_s && p <= to_p,
-        // Their parts' names differ from writer to writer; whether they can be read, the file's reader says.
-        (Struct(_), Struct(_)) | (List(_) | LargeList(_), List(_)) | (Map(..), Map(..)) => true,
-        _ => is_same(from, to),
-    }
-}
-
-fn convert(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    if column.data_type() == to {
-        return Ok(Arc::clone(column));
-    }
-    if let (DataType::Timestamp(unit, _), DataType::Timestamp(TimeUnit::Microsecond, zone)) = (column.data_type(), to) {
-        return Ok(Arc::new(micros(column, *unit)?.with_timezone_opt(zone.clone())));
-    }
-    // Not "safe" in Arrow's word, which turns what does not fit into nulls.
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    cast_with_options(column, to, &options).map_err(|e| Error::corrupt(e.to_string()).with_source(e))
-}
-
-/// Instants in microseconds, rounded down.
-fn micros(column: &ArrayRef, unit: TimeUnit) -> Result<TimestampMicrosecondArray> {
-    let times = |factor: i64| {
-        move |value: i64| {
-            value
-                .checked_mul(factor)
-                .ok_or_else(|| Error::corrupt(format!("the time {value} is beyond what microseconds hold")))
-        }
-    };
-    match unit {
-        TimeUnit::Second => column.as_primitive::<TimestampSecondType>().try_unary(times(1_000_000)),
-        TimeUnit::Millisecond => column.as_primitive::<TimestampMillisecondType>().try_unary(times(1_000)),
-        TimeUnit::Microsecond => Ok(column.as_primitive::<TimestampMicrosecondType>().clone()),
-        TimeUnit::Nanosecond => {
-            Ok(column.as_primitive::<TimestampNanosecondType>().unary(|value| value.div_euclid(1000)))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use arrow_array::cast::AsArray;
     use arrow_array::types::Int32Type;
     use arrow_array::{
-        DictionaryArray, Int32Array, Int64Array, StringArray, StringViewArray, TimestampNanosecondArray,
+        DictionaryArray, Int32Array, Int64Array, StringArray, StringViewArray, TimestampMicrosecondArray,
+        TimestampNanosecondArray,
     };
+    use arrow_schema::TimeUnit;
 
     use super::*;
 

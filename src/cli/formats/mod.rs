@@ -38,7 +38,7 @@ pub(super) struct Request {
     pub(super) predicate: Option<Predicate>,
     pub(super) limit: Option<u64>,
     pub(super) memory_bytes: usize,
-    /// The columns of text, if they are not to be inferred.
+    /// The columns of text, if they are not to be inferred; those that a Parquet file is read as.
     pub(super) schema: Option<RowSchema>,
     /// Which row groups of Parquet files.
     pub(super) split: Split,
@@ -154,8 +154,9 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
         }
         Place::Parquet(input) => {
             let options = request.reader();
-            let Request { columns, predicate, limit, split, .. } = request;
-            let wanted = ScanOptions { columns, predicate, limit, ..ScanOptions::default() };
+            let Request { columns, predicate, limit, schema, split, .. } = request;
+            let schema = schema.map(|schema| schema.to_arrow());
+            let wanted = ScanOptions { columns, predicate, limit, schema, ..ScanOptions::default() };
             let wanted = split.of_file(input.bytes(), wanted);
             let scan = FileReader::open(input, options)?.scan(wanted)?;
             (scan.schema().clone(), Source::Parquet(Box::new(scan)))

@@ -20,6 +20,7 @@ mod budget;
 mod column;
 mod column_chunk;
 mod decryption;
+mod evolve;
 mod field;
 mod file;
 mod inspect;
@@ -34,14 +35,18 @@ mod split;
 mod target;
 mod transcode;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use arrow_schema::TimeUnit;
+use arrow_array::ArrayRef;
+use arrow_schema::{SchemaRef, TimeUnit};
 
 use crate::parquet::arrow::node::DEPTH_MAX;
 use crate::predicate::Predicate;
 
 pub use decryption::{Decryption, KeyRetriever};
+pub use evolve::Matching;
+pub(crate) use evolve::{Change, Rules};
 pub use file::FileReader;
 pub use inspect::PageInfo;
 pub use scan::Scan;
@@ -171,6 +176,13 @@ pub struct ScanOptions {
     pub byte_range: Option<Range<u64>>,
     /// Only row groups that begin at one of these bytes; see [`FileReader::row_group_start`].
     pub start_offsets: Option<Vec<u64>>,
+    /// The schema to read the file under, instead of its own. `columns` and the predicate are about it; a column that the
+    /// file lacks is null, or its default, and one that is narrower there is widened.
+    pub schema: Option<SchemaRef>,
+    /// How the fields of `schema` find those of the file.
+    pub matching: Matching,
+    /// What fields of `schema` are that the file lacks: by dotted path, one value of the field's type.
+    pub defaults: BTreeMap<String, ArrayRef>,
 }
 
 impl ScanOptions {
@@ -213,6 +225,46 @@ impl ScanOptions {
     #[must_use]
     pub fn with_start_offsets(mut self, offsets: impl IntoIterator<Item = u64>) -> ScanOptions {
         self.start_offsets = Some(offsets.into_iter().collect());
+        self
+    }
+
+    /// Under this schema. [`FileReader::scan`] is then an [`Error::Invalid`](crate::Error::Invalid) that names column and both
+    /// types where the schema's type cannot hold all values of the file's, and where a column that may not be null is
+    /// neither in the file nor has a default.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow_schema::{DataType, Field, Schema};
+    /// # use hypostyle::parquet::read::{FileReader, ScanOptions};
+    /// # use hypostyle::predicate::col;
+    /// # fn example(file: &FileReader) -> hypostyle::Result<()> {
+    /// // The file was written when `id` was an Int32 and there was no `note`.
+    /// let schema = Arc::new(Schema::new(vec![
+    ///     Field::new("id", DataType::Int64, false),
+    ///     Field::new("note", DataType::Utf8, true),
+    /// ]));
+    /// let options = ScanOptions::default().with_schema(schema).with_predicate(col("id").gt(1i64 << 40));
+    /// assert_eq!(file.scan(options)?.count(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_schema(mut self, schema: SchemaRef) -> ScanOptions {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// With another [`matching`](Self::matching).
+    #[must_use]
+    pub fn with_matching(mut self, matching: Matching) -> ScanOptions {
+        self.matching = matching;
+        self
+    }
+
+    /// With a value for the field at `path` where the file lacks it.
+    #[must_use]
+    pub fn with_default(mut self, path: impl Into<String>, value: ArrayRef) -> ScanOptions {
+        self.defaults.insert(path.into(), value);
         self
     }
 }

@@ -11,14 +11,16 @@ use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, Verdict};
 
 use super::bounds::{self, PageBounds};
 use super::column_chunk::{self, PageSpan};
+use super::evolve::Origin;
 use super::file::FileParts;
 use super::selection::Selection;
 
-/// A column by name and leaf.
+/// A column by name, leaf (if it is in the file) and where its values come from.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub name: String,
-    pub leaf: usize,
+    pub leaf: Option<usize>,
+    pub origin: Origin,
 }
 
 /// What is known of some rows, by the names of the predicate's columns.
@@ -56,14 +58,17 @@ fn of_group<'a>(
     columns: &'a [Named],
 ) -> Result<Vec<(&'a str, ColumnBounds)>> {
     let known = columns.iter().map(|column| {
-        let leaf = file.leaf(column.leaf)?;
-        let order = bounds::order(&file.footer, leaf, column.leaf);
-        // What keeps the chunk from being read is said when it is read.
-        let bounds = match file.open_chunk(group, column.leaf) {
-            Ok((meta, _)) => bounds::of_statistics(meta.statistics.as_ref(), leaf, order, rows),
-            Err(_) => ColumnBounds::default(),
+        let stored = || {
+            let Some(number) = column.leaf else { return Ok(ColumnBounds::default()) };
+            let leaf = file.leaf(number)?;
+            let order = bounds::order(&file.footer, leaf, number);
+            // What keeps the chunk from being read is said when it is read.
+            Ok(match file.open_chunk(group, number) {
+                Ok((meta, _)) => bounds::of_statistics(meta.statistics.as_ref(), leaf, order, rows),
+                Err(_) => ColumnBounds::default(),
+            })
         };
-        Ok((column.name.as_str(), bounds))
+        Ok((column.name.as_str(), column.origin.bounds(rows as u64, stored)?))
     });
     known.collect()
 }
@@ -72,6 +77,15 @@ fn of_group<'a>(
 struct Indexed {
     spans: Arc<[PageSpan]>,
     bounds: PageBounds,
+    origin: Origin,
+}
+
+impl Indexed {
+    /// What is known of a page's values, as those of the scan's column.
+    fn page(&self, page: usize) -> Option<(ColumnBounds, u64)> {
+        let rows = self.spans.get(page)?.rows.len() as u64;
+        Some((self.origin.bounds(rows, || Ok(self.bounds.page(page))).ok()?, rows))
+    }
 }
 
 /// The rows of the group that can match, by the page index.
@@ -116,10 +130,7 @@ pub(super) fn pages(
 /// What is known of a column in a stretch that no page border divides.
 fn of_stretch(stretch: &Range<usize>, rows: usize, whole: &ColumnBounds, indexed: Option<&Indexed>) -> ColumnBounds {
     let part_rows = stretch.len() as u64;
-    let page = indexed.and_then(|i| {
-        let page = i.spans.partition_point(|s| s.rows.end <= stretch.start);
-        Some((i.bounds.page(page), i.spans.get(page)?.rows.len() as u64))
-    });
+    let page = indexed.and_then(|i| i.page(i.spans.partition_point(|s| s.rows.end <= stretch.start)));
     match page {
         Some((bounds, page_rows)) => bounds::of_part(bounds, page_rows, part_rows),
         None => bounds::of_part(whole.clone(), rows as u64, part_rows),
@@ -127,12 +138,14 @@ fn of_stretch(stretch: &Range<usize>, rows: usize, whole: &ColumnBounds, indexed
 }
 
 fn indexed_of(file: &FileParts, group: usize, column: &Named) -> Result<Option<Indexed>> {
-    let Some(spans) = spans(file, group, column.leaf)? else { return Ok(None) };
-    let Some(index) = believed(file.column_index(group, column.leaf))?.flatten() else { return Ok(None) };
-    let leaf = file.leaf(column.leaf)?;
-    let order = bounds::order(&file.footer, leaf, column.leaf);
+    let Some(number) = column.leaf else { return Ok(None) };
+    let Some(spans) = spans(file, group, number)? else { return Ok(None) };
+    let Some(index) = believed(file.column_index(group, number))?.flatten() else { return Ok(None) };
+    let leaf = file.leaf(number)?;
+    let order = bounds::order(&file.footer, leaf, number);
     let rows: Vec<usize> = spans.iter().map(|s| s.rows.len()).collect();
-    Ok(PageBounds::new(&index, leaf, order, &rows).map(|bounds| Indexed { spans, bounds }))
+    let origin = column.origin.clone();
+    Ok(PageBounds::new(&index, leaf, order, &rows).map(|bounds| Indexed { spans, bounds, origin }))
 }
 
 /// Where the pages of a chunk lie, if it has an offset index that can be believed.

@@ -15,11 +15,10 @@ use arrow_select::coalesce::BatchCoalescer;
 use arrow_select::filter::FilterBuilder;
 
 use crate::error::{Error, Result};
-use crate::parquet::arrow::Node;
 use crate::predicate::{BoundPredicate, Verdict};
 
 use super::budget::Budget;
-use super::field::FieldReader;
+use super::evolve::{ColumnReader, Columns, Found};
 use super::file::FileParts;
 use super::prune::{self, Named};
 use super::selection::Selection;
@@ -50,7 +49,7 @@ pub struct Scan {
 
 #[derive(Debug)]
 struct ScanColumn {
-    decoder: FieldReader,
+    decoder: ColumnReader,
     field: usize,
     is_output: bool,
 }
@@ -80,26 +79,28 @@ struct Group {
 }
 
 impl Scan {
-    pub(super) fn new(file: Arc<FileParts>, reader: &ReaderOptions, options: ScanOptions) -> Result<Scan> {
-        let all = &file.schema.arrow;
+    pub(super) fn new(file: Arc<FileParts>, reader: &ReaderOptions, mut options: ScanOptions) -> Result<Scan> {
+        let named = Columns::new(&file, &mut options);
+        let all = &named.schema;
         let names = options.columns.unwrap_or_else(|| all.fields().iter().map(|f| f.name().clone()).collect());
         let bound = options.predicate.map(|p| p.bind(all)).transpose()?;
         let budget = Budget::of(reader);
         let mut columns: Vec<ScanColumn> = Vec::new();
         let mut add = |name: &str, is_output: bool| -> Result<(usize, Named, Arc<Field>)> {
-            let (number, leaf, field) = find(&file, name)?;
-            let at = match columns.iter().position(|c| c.field == number) {
+            let found = named.find(&file, name)?;
+            let at = match columns.iter().position(|c| c.field == found.number) {
                 Some(at) => at,
                 None => {
-                    let decoder = FieldReader::new(&file, number, &budget, reader.verify_crc)?;
-                    columns.push(ScanColumn { decoder, field: number, is_output: false });
+                    let decoder = ColumnReader::new(&file, &found, &budget, reader.verify_crc)?;
+                    columns.push(ScanColumn { decoder, field: found.number, is_output: false });
                     columns.len() - 1
                 }
             };
             if let Some(column) = columns.get_mut(at) {
                 column.is_output |= is_output;
             }
-            Ok((at, Named { name: name.to_string(), leaf }, field))
+            let Found { field, leaf, origin, .. } = found;
+            Ok((at, Named { name: name.to_string(), leaf, origin }, field))
         };
         let mut filter_columns = Vec::new();
         let mut filter_fields = Vec::new();
@@ -377,21 +378,8 @@ impl Iterator for Scan {
     }
 }
 
-/// A top-level column: its number, its first leaf and its field.
-fn find(file: &FileParts, name: &str) -> Result<(usize, usize, Arc<Field>)> {
-    let fields = file.schema.arrow.fields();
-    let Some((at, field)) = fields.iter().enumerate().find(|(_, f)| f.name() == name) else {
-        let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
-        return Err(Error::invalid(format!("there is no column {name}; the columns are {}", names.join(", "))));
-    };
-    match file.schema.nodes.get(at).and_then(Node::first_leaf) {
-        Some(leaf) => Ok((at, leaf, Arc::clone(field))),
-        None => Err(Error::unsupported("a group without columns in it: leave it out").in_column(name)),
-    }
-}
-
 /// Reads `ranges` of rows, standing before `start`, and goes to `end`.
-fn read_ranges(decoder: &mut FieldReader, start: usize, ranges: &[Range<usize>], end: usize) -> Result<()> {
+fn read_ranges(decoder: &mut ColumnReader, start: usize, ranges: &[Range<usize>], end: usize) -> Result<()> {
     let mut at = start;
     for range in ranges {
         decoder.skip(range.start - at);

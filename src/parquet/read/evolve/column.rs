@@ -1,0 +1,130 @@
+//! The reader of a column, which may be changed on the way, or not be in the file at all.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, UInt64Array};
+use arrow_schema::Field;
+use arrow_select::take::take;
+
+use super::{Change, Found, Origin};
+use crate::error::{Error, Result};
+use crate::parquet::read::budget::Budget;
+use crate::parquet::read::column::ChunkCounts;
+use crate::parquet::read::field::FieldReader;
+use crate::parquet::read::file::FileParts;
+use crate::parquet::read::selection::Selection;
+
+/// Reads a column of a scan.
+#[derive(Debug)]
+pub(in crate::parquet::read) enum ColumnReader {
+    /// As it is stored.
+    Stored(FieldReader),
+    /// Changed, to values of this field.
+    Changed(FieldReader, Arc<Change>, Arc<Field>),
+    /// One value, repeated.
+    Constant(Constant),
+}
+
+#[derive(Debug)]
+pub(in crate::parquet::read) struct Constant {
+    value: ArrayRef,
+    /// As many of it as a batch ever had.
+    many: ArrayRef,
+    rows: usize,
+}
+
+impl ColumnReader {
+    pub(in crate::parquet::read) fn new(
+        file: &FileParts,
+        found: &Found,
+        budget: &Budget,
+        verify_crc: bool,
+    ) -> Result<ColumnReader> {
+        Ok(match &found.origin {
+            Origin::File(number, None) => {
+                let stored = FieldReader::new(file, *number, budget, verify_crc)?;
+                // What its own schema says of nulls holds; one that was asked for may say more.
+                let is_nullable = file.schema.arrow.fields().get(*number).is_some_and(|f| f.is_nullable());
+                match is_nullable && !found.field.is_nullable() {
+                    true => ColumnReader::Changed(stored, Arc::new(Change::None), Arc::clone(&found.field)),
+                    false => ColumnReader::Stored(stored),
+                }
+            }
+            Origin::File(number, Some(change)) => {
+                let stored = FieldReader::new(file, *number, budget, verify_crc)?;
+                ColumnReader::Changed(stored, Arc::clone(change), Arc::clone(&found.field))
+            }
+            Origin::Constant(value) => {
+                ColumnReader::Constant(Constant { value: Arc::clone(value), many: Arc::clone(value), rows: 0 })
+            }
+        })
+    }
+
+    fn stored(&mut self) -> Option<&mut FieldReader> {
+        match self {
+            ColumnReader::Stored(reader) | ColumnReader::Changed(reader, ..) => Some(reader),
+            ColumnReader::Constant(_) => None,
+        }
+    }
+
+    /// As [`FieldReader::start`].
+    pub(in crate::parquet::read) fn start(
+        &mut self,
+        file: &FileParts,
+        group: usize,
+        rows: usize,
+        selection: &Selection,
+        is_selective: bool,
+    ) -> Result<()> {
+        self.stored().map_or(Ok(()), |reader| reader.start(file, group, rows, selection, is_selective))
+    }
+
+    /// As [`FieldReader::end`].
+    pub(in crate::parquet::read) fn end(&mut self, is_whole: bool) -> Result<ChunkCounts> {
+        self.stored().map_or(Ok(ChunkCounts::default()), |reader| reader.end(is_whole))
+    }
+
+    /// As [`FieldReader::skip`].
+    pub(in crate::parquet::read) fn skip(&mut self, rows: usize) {
+        if let Some(reader) = self.stored() {
+            reader.skip(rows);
+        }
+    }
+
+    /// As [`FieldReader::read`].
+    pub(in crate::parquet::read) fn read(&mut self, rows: usize) -> Result<()> {
+        match self {
+            ColumnReader::Stored(reader) | ColumnReader::Changed(reader, ..) => reader.read(rows),
+            ColumnReader::Constant(constant) => {
+                constant.rows += rows;
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`FieldReader::finish`].
+    pub(in crate::parquet::read) fn finish(&mut self) -> Result<ArrayRef> {
+        match self {
+            ColumnReader::Stored(reader) => reader.finish(),
+            ColumnReader::Changed(reader, change, field) => {
+                let array = change.apply(&reader.finish()?).map_err(|e| e.in_column(field.name()))?;
+                if !field.is_nullable() && array.null_count() > 0 {
+                    let message = "it has nulls, and the schema asked for says that it has none";
+                    return Err(Error::invalid(message).in_column(field.name()));
+                }
+                Ok(array)
+            }
+            ColumnReader::Constant(constant) => constant.finish(),
+        }
+    }
+}
+
+impl Constant {
+    fn finish(&mut self) -> Result<ArrayRef> {
+        let rows = std::mem::take(&mut self.rows);
+        if self.many.len() < rows {
+            self.many = take(&self.value, &UInt64Array::from(vec![0; rows]), None)?;
+        }
+        Ok(self.many.slice(0, rows))
+    }
+}

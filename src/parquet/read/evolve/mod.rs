@@ -1,0 +1,138 @@
+//! A file read under a schema that was asked for: columns that it lacks, has in another order or has in narrower types.
+//!
+//! Spec: Delta Lake's PROTOCOL.md, "Type Widening"; Iceberg's "Schema Evolution". Both change a table's schema and
+//! leave its files as they are, so a reader makes of each file what the table has become:
+//!
+//! ```text
+//! schema asked for ─ each field ─> the file's field by name or id ─ no loss? ─> change its values (change.rs)
+//!                                  none ─ default, or null where allowed ─────> the same value in each row
+//! ```
+//!
+//! A predicate is about the schema asked for. Bounds are changed as values are, which keeps their order.
+
+mod change;
+mod column;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{Field, SchemaRef};
+
+pub(crate) use self::change::{Change, Rules};
+pub(super) use self::column::ColumnReader;
+use super::ScanOptions;
+use super::file::FileParts;
+use crate::error::{Error, Result};
+use crate::parquet::arrow::Node;
+use crate::parquet::format::Type;
+use crate::predicate::ColumnBounds;
+
+/// How a field of the schema asked for finds its field in the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Matching {
+    /// By its name.
+    #[default]
+    Name,
+    /// By its field id, which both have in their metadata under `PARQUET:field_id`; names do not matter. Elements of
+    /// lists, keys and values of maps go by their place.
+    FieldId,
+}
+
+/// The columns that a scan may name.
+#[derive(Debug)]
+pub(super) struct Columns {
+    /// Of these columns.
+    pub schema: SchemaRef,
+    /// None: it is the file's own.
+    asked: Option<(Matching, BTreeMap<String, ArrayRef>)>,
+}
+
+/// Where the values of a column come from.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// The file's field of this number.
+    File(usize, Option<Arc<Change>>),
+    /// This one value in every row.
+    Constant(ArrayRef),
+}
+
+/// A column of the scan.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Its place in the schema.
+    pub number: usize,
+    pub field: Arc<Field>,
+    /// The first leaf of the file's field, if there is one.
+    pub leaf: Option<usize>,
+    pub origin: Origin,
+}
+
+impl Columns {
+    pub(super) fn new(file: &FileParts, options: &mut ScanOptions) -> Columns {
+        match options.schema.take() {
+            Some(schema) => Columns { schema, asked: Some((options.matching, std::mem::take(&mut options.defaults))) },
+            None => Columns { schema: Arc::clone(&file.schema.arrow), asked: None },
+        }
+    }
+
+    /// The column of this name; [`Error::Invalid`] when there is none, or none can be made of the file's.
+    pub(super) fn find(&self, file: &FileParts, name: &str) -> Result<Found> {
+        let fields = self.schema.fields();
+        let Some((number, field)) = fields.iter().enumerate().find(|(_, f)| f.name() == name) else {
+            let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
+            return Err(Error::invalid(format!("there is no column {name}; the columns are {}", names.join(", "))));
+        };
+        let field = Arc::clone(field);
+        let Some((matching, defaults)) = &self.asked else {
+            return Ok(Found {
+                number,
+                leaf: Some(first_leaf(file, number)?),
+                field,
+                origin: Origin::File(number, None),
+            });
+        };
+        let there = file.schema.arrow.fields();
+        let mut rules = Rules { matching: *matching, defaults, rounds: false, is_int96: false };
+        let Some(at) = rules.position(&field, there, "")? else {
+            let value = rules.constant(&field, field.name())?;
+            return Ok(Found { number, field, leaf: None, origin: Origin::Constant(value) });
+        };
+        let leaf = first_leaf(file, at)?;
+        rules.is_int96 = file.leaf(leaf)?.physical == Type::Int96;
+        let change = match there.get(at) {
+            Some(there) => Change::new(there, &field, &rules, field.name())?,
+            None => None,
+        };
+        Ok(Found { number, field, leaf: Some(leaf), origin: Origin::File(at, change.map(Arc::new)) })
+    }
+}
+
+impl Origin {
+    /// What is known of the column in these rows, from what the file knows of its own.
+    pub(super) fn bounds(&self, rows: u64, stored: impl FnOnce() -> Result<ColumnBounds>) -> Result<ColumnBounds> {
+        match self {
+            Origin::File(_, None) => stored(),
+            Origin::File(_, Some(change)) => Ok(change.bounds(stored()?)),
+            Origin::Constant(value) if value.is_null(0) => {
+                Ok(ColumnBounds { null_count: Some(rows), ..ColumnBounds::default() })
+            }
+            // A NaN is no bound.
+            Origin::Constant(value) if value.data_type().is_floating() => {
+                Ok(ColumnBounds { null_count: Some(0), ..ColumnBounds::default() })
+            }
+            Origin::Constant(value) => {
+                let edge = Some(Arc::clone(value));
+                Ok(ColumnBounds { min: edge.clone(), max: edge, null_count: Some(0), nan_count: None })
+            }
+        }
+    }
+}
+
+fn first_leaf(file: &FileParts, field: usize) -> Result<usize> {
+    let leaf = file.schema.nodes.get(field).and_then(Node::first_leaf);
+    leaf.ok_or_else(|| {
+        let name = file.schema.arrow.fields().get(field).map_or_else(String::new, |f| f.name().clone());
+        Error::unsupported("a group without columns in it: leave it out").in_column(name)
+    })
+}
