@@ -38,7 +38,7 @@ pub(super) struct Convert {
 /// How a Parquet file is written.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Parquet output")]
-struct Parquet {
+pub(super) struct Parquet {
     /// zstd:3, snappy, lz4, gzip:6, brotli:5 or none
     #[arg(long, value_name = "CODEC", default_value = "zstd:3")]
     compression: Compression,
@@ -85,7 +85,7 @@ fn parse_column<T: FromStr<Err = Error>>(text: &str) -> Result<(String, T)> {
 }
 
 impl Parquet {
-    fn options(&self) -> WriterOptions {
+    pub(super) fn options(&self) -> WriterOptions {
         let mut options = WriterOptions { compression: self.compression, ..WriterOptions::default() };
         options.compatibility = self.compatibility;
         options.page_version = self.page_version;

@@ -1,9 +1,11 @@
-//! The `hypostyle` program: `ingest`, `scan`, `convert`, `inspect`, `vacuum`, `audit`. Thin over the library.
+//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`. Thin over the
+//! library.
 //!
 //! Results go to standard output, all else to standard error; an error is one line there, and the exit code says what became
 //! of the work: 0 done, 1 failed, 2 not understood, 130 interrupted. Output that nobody reads any more (`| head`) ends the
 //! program quietly.
 
+mod append;
 mod audit;
 mod cells;
 mod convert;
@@ -13,6 +15,7 @@ mod ingest;
 mod inspect;
 mod interrupt;
 mod keys;
+mod merge;
 mod nested;
 mod panics;
 mod progress;
@@ -42,6 +45,8 @@ enum Command {
     Ingest(Box<ingest::Ingest>),
     Scan(scan::Scan),
     Convert(convert::Convert),
+    Merge(merge::Merge),
+    Append(append::Append),
     Inspect(inspect::Inspect),
     Vacuum(vacuum::Vacuum),
     Audit(audit::Audit),
@@ -66,6 +71,8 @@ pub fn main() -> ExitCode {
         Command::Ingest(ingest) => ingest.run(),
         Command::Scan(scan) => scan.run(),
         Command::Convert(convert) => convert.run(),
+        Command::Merge(merge) => merge.run(),
+        Command::Append(append) => append.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Vacuum(vacuum) => vacuum.run(),
         Command::Audit(audit) => audit.run(),

@@ -27,7 +27,7 @@ use crate::ingest::RowSchema;
 use crate::parquet::read::{Decryption, FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions};
 use crate::parquet::write::{FileWriter, WriterOptions};
 use crate::predicate::Predicate;
-use crate::storage::{Output, Storage};
+use crate::storage::{Local, Output, Storage};
 use crate::table::{ScanOptions as TableScanOptions, Table, TableScan};
 
 /// Which rows and columns are wanted.
@@ -177,6 +177,19 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
         }
     };
     Ok(Rows { path: path.to_owned(), schema, source })
+}
+
+/// The folder and name of a Parquet file that will be written, or written on.
+pub(super) fn parquet_output(path: &str) -> Result<(Local, String)> {
+    match place::output(path)? {
+        OutputPlace::File(out) if out.format == Format::Parquet => Ok((out.storage, out.name)),
+        _ => Err(Error::invalid("is written as Parquet: give it a name that ends with .parquet").in_file(path)),
+    }
+}
+
+/// Whether a path's name is that of text, whose columns are not told by itself.
+pub(super) fn is_text(path: &str) -> bool {
+    matches!(place(path), Ok(Place::Ndjson(..) | Place::Csv(_)))
 }
 
 /// Writes rows to a new table, or to a file of the format that its name says.
