@@ -23,6 +23,7 @@ use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
 use hypostyle::parquet::write::{FileWriter, PauseToken, WriterOptions};
 use hypostyle::predicate::col;
 use hypostyle::storage::{FaultPlan, Faulty, Local, Memory, Storage, is_not_found};
+use hypostyle::table::{CreateOptions, Table, VacuumOptions};
 use hypostyle::{Error, Result};
 use proptest::prelude::*;
 
@@ -302,6 +303,26 @@ fn after_a_crash_at_every_operation_and_another_one_the_file_goes_on() {
         resumed > 40 && finished > 20 && twice > 40,
         "{resumed} resumed, {finished} finished, {twice} crashed twice"
     );
+}
+
+#[test]
+fn a_vacuum_takes_a_paused_file_only_when_it_is_old() {
+    let memory = Memory::new();
+    let columns = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+    let mut table = Table::create(Arc::new(memory.clone()), columns, CreateOptions::default()).unwrap();
+    let mut writer = begin(&memory);
+    writer.write(&rows(0, 60)).unwrap();
+    let token = writer.pause().unwrap();
+    drop(writer);
+    let report = table.vacuum(&VacuumOptions::default()).unwrap();
+    assert_eq!((report.removed.len(), report.kept_young.len()), (0, 1));
+    let mut writer = resume(&memory, &token).unwrap();
+    writer.write(&rows(60, 61)).unwrap();
+    drop(writer);
+    let hidden = memory.list_unfinished().unwrap().remove(0).path;
+    assert!(memory.set_modified_ms(&hidden, 1_000));
+    assert_eq!(table.vacuum(&VacuumOptions::default()).unwrap().removed.len(), 1);
+    assert!(is_not_found(&resume(&memory, &token).unwrap_err()));
 }
 
 const CHILD: &str = "HYPOSTYLE_PAUSE_CHILD";

@@ -164,6 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn a_struct_of_a_file_that_is_too_old_becomes_the_tables() {
+        let of = |fields: Vec<Field>| DataType::Struct(fields.into());
+        let wide = of(vec![Field::new("b", DataType::Utf8, true), Field::new("a", DataType::Int64, true)]);
+        let narrow = vec![Field::new("a", DataType::Int32, true)];
+        let a: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None]));
+        let array = arrow_array::StructArray::new(narrow.into(), vec![a], Some(vec![true, false].into()));
+        let file = RecordBatch::try_from_iter_with_nullable([("s", Arc::new(array) as ArrayRef, true)]).unwrap();
+        let table = Arc::new(Schema::new(vec![Field::new("s", wide, true)]));
+        let mut columns = Columns::new(table, &[], &PartitionValues::new(), file.schema_ref()).unwrap();
+        let batch = columns.of_table(&file).unwrap();
+        let s = batch.column(0).as_struct();
+        assert_eq!((s.is_valid(0), s.is_valid(1), s.column(0).null_count()), (true, false, 2));
+        assert_eq!(**s.column(1), Int64Array::from(vec![Some(1), None]));
+    }
+
+    #[test]
     fn what_would_lose_values_is_refused_with_the_column() {
         let of = |from: DataType, to: DataType| {
             let (table, file) =

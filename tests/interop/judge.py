@@ -7,9 +7,11 @@ import traceback
 import encrypted
 import files
 import matrix
+import splice
 import tables
 
-PARTS = {"files": files.run, "encrypted": encrypted.run, "matrix": matrix.run, "tables": tables.run, "year": tables.run_year}
+PARTS = {"files": files.run, "encrypted": encrypted.run, "matrix": matrix.run, "splice": splice.run, "tables": tables.run,
+         "year": tables.run_year}
 
 
 class Judge:

@@ -1,0 +1,55 @@
+"""Files that hypostyle merges and appends to, its own and those of PyArrow, read by PyArrow, DuckDB and Polars."""
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from files import CONTENTS, duckdb_reads, polars_reads, pyarrow_reads, statistics_hold
+from program import hypostyle
+
+# PyArrow writes what it reads back otherwise: what the files of these columns hold is judged in `files`.
+LEFT_OUT = ("empty",)
+
+
+def run(judge):
+    for name in sorted(os.listdir(CONTENTS)):
+        if not name.startswith(LEFT_OUT):
+            judge_file(judge, name)
+
+
+def judge_file(judge, name):
+    source = os.path.join(CONTENTS, name)
+    once = pa.ipc.open_file(source).read_all()
+    twice = pa.concat_tables([once, once])
+    own, theirs = judge.path(f"own-{name}.parquet"), judge.path(f"theirs-{name}.parquet")
+    judge.check(f"{name}: convert", hypostyle, "convert", source, own, "--page-bytes", "64", "--row-group-rows", "17")
+    try:
+        pq.write_table(once, theirs, row_group_size=23, data_page_size=64, write_page_index=True)
+    except pa.ArrowNotImplementedError:
+        theirs = own
+    for label, file in {"own": own, "PyArrow's": theirs}.items():
+        merged = judge.path(f"merged-{name}-{label[0]}.parquet")
+        judge.check(f"{name}, {label}: merge", hypostyle, "merge", merged, file, file)
+        judge_rows(judge, f"{name}, {label}, merged", merged, twice)
+        judge.check(f"{name}, {label}, merged: the same chunks", same_chunks, merged, file)
+        judge.check(f"{name}, {label}: append", hypostyle, "append", file, source)
+        judge_rows(judge, f"{name}, {label}, appended", file, twice)
+
+
+def judge_rows(judge, label, path, expected):
+    judge.check(f"{label}: PyArrow", pyarrow_reads, path, expected)
+    judge.check(f"{label}: DuckDB", duckdb_reads, path, expected)
+    judge.check(f"{label}: Polars", polars_reads, path, expected)
+    judge.check(f"{label}: statistics", statistics_hold, path, expected)
+
+
+def same_chunks(merged, file):
+    """Everything that the footer says of a chunk but its place, twice."""
+    new, old = pq.ParquetFile(merged).metadata, pq.ParquetFile(file).metadata
+    assert new.num_row_groups == 2 * old.num_row_groups, f"{new.num_row_groups} row groups"
+    for group in range(new.num_row_groups):
+        for column in range(new.num_columns):
+            a, b = new.row_group(group).column(column), old.row_group(group % old.num_row_groups).column(column)
+            for key in ["compression", "encodings", "num_values", "total_compressed_size", "total_uncompressed_size", "statistics",
+                        "has_offset_index", "has_column_index", "path_in_schema"]:
+                assert getattr(a, key) == getattr(b, key), f"{key} of {b.path_in_schema}, row group {group}"
