@@ -20,7 +20,7 @@ use generate::{Nulls, Random};
 use hypostyle::parquet::format::{ColumnOrder, Empty, FileMetaData, KeyValue, footer};
 use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
 use hypostyle::parquet::splice::{MergeOptions, MergedFile, merge};
-use hypostyle::parquet::write::{FileWriter, WriterOptions};
+use hypostyle::parquet::write::{Encryption, FileWriter, WriterOptions};
 use hypostyle::predicate::col;
 use hypostyle::storage::{FaultPlan, Faulty, Input, Memory, Storage};
 use hypostyle::{Error, Result};
@@ -152,7 +152,7 @@ fn check_by_arrow_rs(bytes: &Bytes, expected: &RecordBatch) -> usize {
 
 /// Changes what a file's footer says.
 fn with_footer(bytes: &Bytes, change: impl FnOnce(&mut FileMetaData)) -> Bytes {
-    let range = footer::locate(*bytes.last_chunk().unwrap(), bytes.len() as u64).unwrap();
+    let (range, _) = footer::locate(*bytes.last_chunk().unwrap(), bytes.len() as u64).unwrap();
     let mut metadata = footer::decode(&bytes[range.start as usize..range.end as usize], range.start).unwrap();
     change(&mut metadata);
     let mut out = bytes[..range.start as usize].to_vec();
@@ -388,6 +388,35 @@ fn what_cannot_be_moved_is_refused_by_name() {
 }
 
 #[test]
+fn encrypted_files_stay_as_they_are() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/encrypted");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "parquet") {
+            continue;
+        }
+        let bytes: Bytes = std::fs::read(&path).unwrap().into();
+        let e = refused(std::slice::from_ref(&bytes));
+        let says = "encrypted: its pages are bound to their places in the file and cannot be moved";
+        assert!(matches!(e, Error::Unsupported(_)) && e.to_string().contains(says), "{}: {e}", path.display());
+        let memory = Memory::new();
+        memory.put("f", bytes).unwrap();
+        let e = FileWriter::append_to(&memory, "f", schema(), options()).unwrap_err();
+        assert!(e.to_string().contains(says), "{e}");
+        seen += 1;
+    }
+    assert!(seen >= 8);
+    let memory = Memory::new();
+    memory.put("f", written(&rows(0, 7), options())).unwrap();
+    let sealed = || options().with_encryption(Encryption::new(b"0123456789012345".to_vec()));
+    let mut writer = FileWriter::new(memory.create("g").unwrap(), schema(), sealed()).unwrap();
+    for e in [writer.pause().unwrap_err(), FileWriter::append_to(&memory, "f", schema(), sealed()).unwrap_err()] {
+        assert_eq!(e.to_string(), "an encrypted file is written in one go: it cannot be paused or appended to");
+    }
+}
+
+#[test]
 fn chunks_that_lie_oddly_are_read_as_before() {
     let good = written(&rows(0, 1000), options());
     // No dictionary offset, or 0, over a chunk that begins with its dictionary: as writers of old have it.
@@ -481,7 +510,7 @@ fn appended_rows_follow_the_old_bytes() {
         assert_eq!(written.bytes, new.len() as u64);
         assert_eq!(read(&new), rows(0, 1300));
         check_by_arrow_rs(&new, &rows(0, 1300));
-        let footer = footer::locate(*old.last_chunk().unwrap(), old.len() as u64).unwrap();
+        let (footer, _) = footer::locate(*old.last_chunk().unwrap(), old.len() as u64).unwrap();
         assert_eq!(new[..footer.start as usize], old[..footer.start as usize]);
         let keys: Vec<String> = open(&new)
             .metadata()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{ParquetSchema, from_parquet};
-use crate::parquet::format::footer::{self, MAGIC_ENCRYPTED, TAIL_BYTES};
+use crate::parquet::format::footer::{self, TAIL_BYTES};
 use crate::parquet::format::{ColumnChunk, ColumnOrder, FileMetaData, LogicalType, place};
 use crate::storage::Input;
 
@@ -43,10 +43,10 @@ impl Source {
         let Some(tail) = tail.last_chunk::<{ TAIL_BYTES as usize }>() else {
             return Err(Error::corrupt(format!("a file of {bytes} bytes is too short to be Parquet")));
         };
-        if tail.ends_with(&MAGIC_ENCRYPTED) {
+        let (range, is_encrypted) = footer::locate(*tail, bytes)?;
+        if is_encrypted {
             return Err(encrypted());
         }
-        let range = footer::locate(*tail, bytes)?;
         if range.end - range.start > FOOTER_BYTES_MAX {
             return Err(Error::limit(format!("a footer of more than {FOOTER_BYTES_MAX} bytes")));
         }

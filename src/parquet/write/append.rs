@@ -12,6 +12,7 @@ use arrow_schema::{DataType, SchemaRef};
 use super::convert::value_type;
 use super::file::FileWriter;
 use super::options::WriterOptions;
+use super::pause::refuse_encryption;
 use super::row_group::EncodedIndexes;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{Leaf, check_same, to_parquet};
@@ -37,6 +38,7 @@ impl FileWriter {
         schema: SchemaRef,
         options: WriterOptions,
     ) -> Result<FileWriter> {
+        refuse_encryption(&options)?;
         let source = Source::open(storage.open(path)?)?;
         let mut schema = to_parquet(&schema)?;
         for (leaf, there) in schema.leaves.iter_mut().zip(&source.schema.leaves) {

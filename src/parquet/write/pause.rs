@@ -171,8 +171,9 @@ impl FileWriter {
     /// [discarded](PauseToken::discard); a table's vacuum takes it when it has not been changed for long.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the storage cannot pause.
+    /// [`Error::Unsupported`] when the storage cannot pause, and for an encrypted file.
     pub fn pause(&mut self) -> Result<PauseToken> {
+        refuse_encryption(&self.options)?;
         self.flush()?;
         let paused = self.out.pause();
         self.has_failed |= !matches!(paused, Ok(_) | Err(Error::Unsupported(_)));
@@ -206,6 +207,7 @@ impl FileWriter {
         schema: SchemaRef,
         options: WriterOptions,
     ) -> Result<FileWriter> {
+        refuse_encryption(&options)?;
         let schema = to_parquet(&schema)?;
         token.check_schema(&schema)?;
         // Whatever is wrong with the options, before anything is cut.
@@ -218,6 +220,16 @@ impl FileWriter {
         writer.indexes = token.indexes.chunks(columns).map(<[_]>::to_vec).collect();
         writer.indexes_bytes = writer.indexes.iter().flatten().map(EncodedIndexes::bytes).sum();
         Ok(writer)
+    }
+}
+
+/// The token would have to hold what makes each file's AAD its own, and is kept by others than the keys.
+pub(super) fn refuse_encryption(options: &WriterOptions) -> Result<()> {
+    match options.encryption {
+        Some(_) => {
+            Err(Error::unsupported("an encrypted file is written in one go: it cannot be paused or appended to"))
+        }
+        None => Ok(()),
     }
 }
 
