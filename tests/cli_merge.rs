@@ -69,7 +69,7 @@ fn what_does_not_go_together_is_not_merged() {
     let e = folder.fails(&["merge", "out.csv", "a.parquet"]);
     assert_eq!(e, "out.csv: is written as Parquet: give it a name that ends with .parquet");
     let e = folder.fails(&["merge", "out.parquet", "none.parquet"]);
-    assert!(e.starts_with("none.parquet: cannot open it: "), "{e}");
+    assert!(e.contains("none.parquet: cannot open it: "), "{e}");
     assert_eq!(folder.run(&["merge", "out.parquet"]).code, Some(2));
     assert!(!folder.path("out.parquet").exists());
 }
@@ -125,11 +125,14 @@ fn what_does_not_fit_is_not_appended_and_the_file_stays() {
 fn a_schema_says_what_a_parquet_file_is_read_as() {
     let folder = Folder::new();
     file(&folder, "f.parquet", 0, 3);
-    let schema = r#"{"fields":[{"name":"note","type":"string"},{"name":"n","type":"decimal(25,2)"}]}"#;
+    let schema = r#"{"fields":[{"name":"note","type":"utf8"},{"name":"n","type":"decimal(25,2)"}]}"#;
     folder.put("s.json", schema);
     folder.ok(&["convert", "f.parquet", "out.csv", "--schema", "s.json", "--where", "n > 0.5 and note is null"]);
     assert_eq!(folder.text("out.csv"), "note,n\n,1.00\n,2.00\n");
     folder.put("s.json", r#"{"fields":[{"name":"n","type":"int8"}]}"#);
     let e = folder.fails(&["scan", "f.parquet", "--schema", "s.json"]);
-    assert_eq!(e, "f.parquet: column n: the file has Int64, Int8 is asked for, which cannot hold all of its values");
+    assert!(
+        e.ends_with("f.parquet: column n: the file has Int64, Int8 is asked for, which cannot hold all of its values"),
+        "{e}"
+    );
 }
