@@ -3,7 +3,7 @@
 use arrow_schema::DataType;
 
 use super::node::{Kind, Node};
-use super::{FIELD_ID_KEY, Leaf, ParquetSchema};
+use super::{FIELD_ID_KEY, Leaf, ParquetSchema, ValueOrder};
 use crate::error::{Error, Result};
 use crate::parquet::format::Type;
 
@@ -78,7 +78,13 @@ impl Pair<'_> {
 }
 
 fn leaf(path: &str, a: &Leaf, b: &Leaf) -> Result<()> {
-    let stored = |leaf: &Leaf| (leaf.physical, leaf.type_length, leaf.def_max, leaf.rep_max, leaf.order);
+    // In which of its orders a type's bounds are is told by each file's footer.
+    let order = |leaf: &Leaf| match leaf.order {
+        ValueOrder::FloatTotal => ValueOrder::Float,
+        ValueOrder::Chronological => ValueOrder::Undefined,
+        order => order,
+    };
+    let stored = |leaf: &Leaf| (leaf.physical, leaf.type_length, leaf.def_max, leaf.rep_max, order(leaf));
     // What a bare integer means, only Arrow's types say: durations of any unit are stored so.
     let is_bare = a.logical.is_none() && matches!(a.physical, Type::Int32 | Type::Int64);
     let (of_a, of_b) = (value_type(&a.data_type), value_type(&b.data_type));

@@ -84,7 +84,9 @@ pub(crate) fn settle_bounds(meta: &mut ColumnMetaData, leaf: &Leaf, keeps_bounds
         (statistics.is_min_value_exact, statistics.is_max_value_exact) = (None, None);
     }
     // The fields of old were compared as signed, whatever the type; readers told by the writer's name whom to trust.
-    if !matches!(leaf.order, ValueOrder::Boolean | ValueOrder::Signed | ValueOrder::Float) {
+    let is_signed =
+        matches!(leaf.order, ValueOrder::Boolean | ValueOrder::Signed | ValueOrder::Float | ValueOrder::FloatTotal);
+    if !is_signed {
         (statistics.min, statistics.max) = (None, None);
     }
 }

@@ -12,11 +12,12 @@ use arrow_schema::{DataType, SchemaRef};
 use super::convert::value_type;
 use super::file::FileWriter;
 use super::options::WriterOptions;
+use super::orders;
 use super::pause::refuse_encryption;
 use super::row_group::EncodedIndexes;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{Leaf, check_same, to_parquet};
-use crate::parquet::format::{ColumnOrder, Type};
+use crate::parquet::format::Type;
 use crate::parquet::splice::{Copy, Source, settle_bounds};
 use crate::storage::Storage;
 
@@ -41,6 +42,7 @@ impl FileWriter {
         refuse_encryption(&options)?;
         let source = Source::open(storage.open(path)?)?;
         let mut schema = to_parquet(&schema)?;
+        orders::apply(&mut schema, &options);
         for (leaf, there) in schema.leaves.iter_mut().zip(&source.schema.leaves) {
             adopt(leaf, there);
         }
@@ -60,11 +62,12 @@ impl FileWriter {
         writer.position = position;
         writer.rows = u64::try_from(metadata.num_rows).map_err(|_| Error::corrupt("a negative number of rows"))?;
         writer.row_groups = metadata.row_groups;
-        let orders = metadata.column_orders.unwrap_or_default();
+        let theirs = metadata.column_orders.unwrap_or_default();
         let leaves = Arc::new(writer.schema.leaves.clone());
+        let mine = orders::column_orders(&leaves);
         for group in &mut writer.row_groups {
             for (number, (chunk, leaf)) in group.columns.iter_mut().zip(leaves.iter()).enumerate() {
-                let keeps_bounds = matches!(orders.get(number), Some(ColumnOrder::TypeOrder(_)));
+                let keeps_bounds = theirs.get(number).is_some_and(|order| Some(order) == mine.get(number));
                 if let Some(meta) = &mut chunk.meta_data {
                     settle_bounds(meta, leaf, keeps_bounds);
                     meta.path_in_schema.clone_from(&leaf.path);

@@ -19,6 +19,7 @@ use arrow_schema::SchemaRef;
 
 use super::file::{CREATED_BY, FORMAT_VERSION, FileWriter};
 use super::options::WriterOptions;
+use super::orders;
 use super::row_group::EncodedIndexes;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{ParquetSchema, arrow_schema_metadata, check_same, from_parquet, to_parquet};
@@ -156,6 +157,11 @@ impl PauseToken {
                 return Err(Error::invalid(message).in_column(mine.name()));
             }
         }
+        // The footer states one order for all row groups.
+        if self.metadata.column_orders != Some(orders::column_orders(&schema.leaves)) {
+            let message = "the options put floats or INT96 in another order than the file was begun with";
+            return Err(Error::invalid(message).in_file(self.path()));
+        }
         if self.schema.elements != schema.elements {
             return Err(Error::invalid("the schema is not the one that the file was begun with").in_file(self.path()));
         }
@@ -208,7 +214,8 @@ impl FileWriter {
         options: WriterOptions,
     ) -> Result<FileWriter> {
         refuse_encryption(&options)?;
-        let schema = to_parquet(&schema)?;
+        let mut schema = to_parquet(&schema)?;
+        orders::apply(&mut schema, &options);
         token.check_schema(&schema)?;
         // Whatever is wrong with the options, before anything is cut.
         options.check(&schema.leaves)?;
@@ -242,7 +249,7 @@ fn metadata(schema: &ParquetSchema, rows: u64, row_groups: Vec<RowGroup>) -> Fil
         row_groups,
         key_value_metadata: Some(vec![arrow_schema_metadata(&schema.arrow)]),
         created_by: Some(CREATED_BY.into()),
-        column_orders: None,
+        column_orders: Some(orders::column_orders(&schema.leaves)),
         encryption_algorithm: None,
         footer_signing_key_metadata: None,
     }
