@@ -7,14 +7,10 @@ import pyarrow.parquet as pq
 from files import CONTENTS, duckdb_reads, polars_reads, pyarrow_reads, statistics_hold
 from program import hypostyle
 
-# PyArrow writes what it reads back otherwise: what the files of these columns hold is judged in `files`.
-LEFT_OUT = ("empty",)
-
 
 def run(judge):
     for name in sorted(os.listdir(CONTENTS)):
-        if not name.startswith(LEFT_OUT):
-            judge_file(judge, name)
+        judge_file(judge, name)
 
 
 def judge_file(judge, name):
@@ -31,16 +27,19 @@ def judge_file(judge, name):
         merged = judge.path(f"merged-{name}-{label[0]}.parquet")
         judge.check(f"{name}, {label}: merge", hypostyle, "merge", merged, file, file)
         judge_rows(judge, f"{name}, {label}, merged", merged, twice)
+        judge.check(f"{name}, {label}, merged: Polars", polars_reads, merged, twice)
         judge.check(f"{name}, {label}, merged: the same chunks", same_chunks, merged, file)
         judge.check(f"{name}, {label}: append", hypostyle, "append", file, source)
+        # Not by Polars: it lacks an encoding that is chosen for new values of a fixed length, which is judged in `matrix`.
         judge_rows(judge, f"{name}, {label}, appended", file, twice)
+        if label == "own":
+            judge.check(f"{name}, merged: statistics", statistics_hold, merged, twice)
+            judge.check(f"{name}, appended: statistics", statistics_hold, file, twice)
 
 
 def judge_rows(judge, label, path, expected):
     judge.check(f"{label}: PyArrow", pyarrow_reads, path, expected)
     judge.check(f"{label}: DuckDB", duckdb_reads, path, expected)
-    judge.check(f"{label}: Polars", polars_reads, path, expected)
-    judge.check(f"{label}: statistics", statistics_hold, path, expected)
 
 
 def same_chunks(merged, file):
