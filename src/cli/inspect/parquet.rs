@@ -10,7 +10,7 @@ use crate::cli::quantities::{bytes, count, of};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::format::schema::TimeUnit;
-use crate::parquet::format::{ColumnMetaData, LogicalType, PageType, Repetition};
+use crate::parquet::format::{ColumnMetaData, GeospatialStatistics, LogicalType, PageType, Repetition};
 use crate::parquet::read::{FileReader, PageInfo};
 
 /// One column chunk, as people want to see it.
@@ -211,10 +211,24 @@ fn chunk_json(chunk: &Chunk<'_>, pages: Option<Vec<Value>>) -> Value {
         "offset_index": chunk.offset_index,
         "bloom_filter": chunk.meta.bloom_filter_offset.is_some(),
     });
-    if let (Some(pages), Some(entries)) = (pages, value.as_object_mut()) {
-        entries.insert("pages".into(), pages.into());
+    if let Some(entries) = value.as_object_mut() {
+        entries.extend(chunk.meta.geospatial_statistics.as_ref().map(|g| ("geospatial".into(), geospatial_json(g))));
+        entries.extend(pages.map(|pages| ("pages".into(), pages.into())));
     }
     value
+}
+
+/// Axes are pairs of least and greatest, null where they are not told.
+fn geospatial_json(known: &GeospatialStatistics) -> Value {
+    let axes = known.bbox.as_ref().map(|b| {
+        json!({
+            "x": [b.xmin, b.xmax],
+            "y": [b.ymin, b.ymax],
+            "z": b.zmin.zip(b.zmax),
+            "m": b.mmin.zip(b.mmax),
+        })
+    });
+    json!({"box": axes, "kinds": known.geospatial_types})
 }
 
 fn page_json(page: &PageInfo) -> Value {
@@ -390,5 +404,25 @@ mod tests {
         );
         let int = IntType { bit_width: 8, is_signed: false };
         assert_eq!(logical_name(&LogicalType::Integer(int)), "INTEGER(8, unsigned)");
+    }
+
+    #[test]
+    fn geometries_are_told_by_axes_and_kinds() {
+        use crate::parquet::format::BoundingBox;
+        let bbox = BoundingBox {
+            xmin: 1.0,
+            xmax: 2.0,
+            ymin: -3.5,
+            ymax: 4.0,
+            zmin: None,
+            zmax: None,
+            mmin: Some(0.0),
+            mmax: Some(9.0),
+        };
+        let known = GeospatialStatistics { bbox: Some(bbox), geospatial_types: Some(vec![2001]) };
+        let axes = json!({"x": [1.0, 2.0], "y": [-3.5, 4.0], "z": null, "m": [0.0, 9.0]});
+        assert_eq!(geospatial_json(&known), json!({"box": axes, "kinds": [2001]}));
+        let nothing = GeospatialStatistics { bbox: None, geospatial_types: None };
+        assert_eq!(geospatial_json(&nothing), json!({"box": null, "kinds": null}));
     }
 }

@@ -23,6 +23,11 @@ pub(super) fn restore(node: &mut Node, leaves: &mut [Leaf], hint: &Field, keeps_
 
 /// The same below the top, where elements, entries, keys and values go by place and not by name.
 fn apply(node: &mut Node, leaves: &mut [Leaf], hint: &Field, keeps_int96: bool) {
+    // Most columns of most files are what their Parquet schema says.
+    let is_leaf = matches!(node.kind, Kind::Leaf(number) if leaves.get(number).is_some_and(|l| !l.runs_over));
+    if is_leaf && node.field.data_type() == hint.data_type() && hint.metadata().is_empty() {
+        return;
+    }
     let own = node.field.data_type().clone();
     let data_type = match (&mut node.kind, hint.data_type()) {
         (Kind::Leaf(number), asked) => match leaves.get_mut(*number) {
