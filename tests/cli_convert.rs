@@ -283,3 +283,55 @@ fn nothing_half_written_replaces_what_was_there() {
     folder.ok(&["convert", "out.parquet", "out.parquet", "--where", "n = 2"]);
     assert_eq!(folder.ok(&["scan", "out.parquet", "--count"]), "0\n");
 }
+
+const KEYS: &str = r#"{"footer_key": "30313233343536373839303132333435",
+ "column_keys": {"n": "31323334353637383930313233343530"}, "aad_prefix": "the 1st"}"#;
+
+#[test]
+fn encrypted_files_are_written_and_read_with_their_keys() {
+    let folder = Folder::new();
+    table(&folder);
+    folder.put("keys.json", KEYS.as_bytes());
+    folder.put("one.json", br#"{"footer_key": "30313233343536373839303132333435", "aad_prefix": "the 1st"}"#);
+    folder.put("wrong.json", br#"{"footer_key": "303132333435363738393031323334"}"#);
+    folder.ok(&["convert", "table", "plain.arrow"]);
+    let (_, rows) = read(&folder.path("plain.arrow"));
+    for flags in [&[][..], &["--plain-footer"], &["--encrypt-cipher", "gcm-ctr"], &["--no-stored-aad-prefix"]] {
+        folder.ok(&[&["convert", "plain.arrow", "a.parquet", "--encrypt-keys", "keys.json"], flags].concat());
+        folder.ok(&["convert", "a.parquet", "back.arrow", "--keys", "keys.json"]);
+        assert_eq!(read(&folder.path("back.arrow")).1.columns(), rows.columns(), "{flags:?}");
+        let printed = folder.ok(&["scan", "a.parquet", "--keys", "one.json", "--columns", "carrier", "--count"]);
+        assert_eq!(printed, "4\n");
+        let e = folder.fails(&["scan", "a.parquet", "--keys", "one.json", "--columns", "n"]);
+        assert_eq!(e, "./a.parquet: column n: it is encrypted, and its key is not given");
+        let inspected = folder.ok(&["inspect", "a.parquet", "--keys", "one.json"]);
+        assert!(inspected.contains("  column n: it is encrypted, and its key is not given\n"), "{inspected}");
+        let inspected = folder.ok(&["inspect", "a.parquet", "--keys", "keys.json", "--pages"]);
+        assert!(inspected.contains("  encrypted: n\n"), "{inspected}");
+        let e = folder.fails(&["scan", "a.parquet", "--columns", "n"]);
+        assert!(e.contains("its key is not given"), "{e}");
+    }
+    let e = folder.fails(&["scan", "a.parquet", "--keys", "wrong.json"]);
+    assert_eq!(e, "wrong.json: the key of the footer is not 32, 48 or 64 hexadecimal digits");
+    folder.put("no.json", br#"{"footer_key": "30313233343536373839303132333435", "more": 1}"#);
+    let e = folder.fails(&["scan", "a.parquet", "--keys", "no.json"]);
+    assert!(e.starts_with("no.json: is no file of keys") && !e.contains("3031"), "{e}");
+}
+
+#[test]
+fn bloom_filters_are_written_and_asked() {
+    let folder = Folder::new();
+    let rows: String =
+        (0..3000u64).map(|i| format!("{{\"id\":{}}}\n", i.wrapping_mul(2_654_435_761) % 1_000_003)).collect();
+    folder.put("a.ndjson", rows.as_bytes());
+    folder.ok(&["convert", "a.ndjson", "a.parquet", "--row-group-rows", "1000", "--bloom-filter", "id=0.001"]);
+    let inspected = folder.ok(&["inspect", "a.parquet", "--json"]);
+    assert_eq!(inspected.matches("\"bloom_filter\": true").count(), 3, "{inspected}");
+    let id = 2500u64.wrapping_mul(2_654_435_761) % 1_000_003;
+    let ran = folder.run(&["scan", "a.parquet", "--where", &format!("id = {id}"), "--count"]);
+    assert_eq!(ran.stdout, "1\n");
+    assert!(ran.stderr.contains("row groups 1 read, 2 skipped (2 by Bloom filter);"), "{}", ran.stderr);
+    let ran = folder.run(&["convert", "a.ndjson", "b.parquet", "--bloom-filter", "id=2"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("a probability between 0 and 1 is needed"), "{}", ran.stderr);
+}

@@ -13,7 +13,7 @@ use super::{Ending, interrupt};
 use crate::error::{Error, Result};
 use crate::parquet::compress::Compression;
 use crate::parquet::format::Encoding;
-use crate::parquet::write::{ColumnOptions, Compatibility, PageVersion, WriterOptions};
+use crate::parquet::write::{BloomFilters, ColumnOptions, Compatibility, PageVersion, WriterOptions};
 
 /// Write the rows of a table or file in another format
 ///
@@ -71,6 +71,10 @@ pub(super) struct Parquet {
     /// The compression of a column, by its path; for several columns, several times
     #[arg(long, value_name = "COLUMN=CODEC", value_parser = parse_column::<Compression>)]
     column_compression: Vec<(String, Compression)>,
+    /// Write a Bloom filter of a column, by its path, that wrongly says yes with this probability [default: 0.01]; for several
+    /// columns, several times
+    #[arg(long, value_name = "COLUMN[=PROBABILITY]", value_parser = parse_bloom_filter)]
+    bloom_filter: Vec<(String, f64)>,
     /// Write no statistics and page index
     #[arg(long)]
     no_statistics: bool,
@@ -81,6 +85,19 @@ fn parse_column<T: FromStr<Err = Error>>(text: &str) -> Result<(String, T)> {
     match text.rsplit_once('=') {
         Some((column, value)) => Ok((column.into(), value.parse()?)),
         None => Err(Error::invalid(format!("{text:?} is not COLUMN=VALUE"))),
+    }
+}
+
+/// `COLUMN` or `COLUMN=PROBABILITY`.
+fn parse_bloom_filter(text: &str) -> Result<(String, f64)> {
+    match text.rsplit_once('=') {
+        None => Ok((text.into(), 0.01)),
+        Some((column, rate)) => {
+            let rate = rate.parse().ok().filter(|rate| *rate > 0.0 && *rate < 1.0);
+            let rate =
+                rate.ok_or_else(|| Error::invalid(format!("{text:?}: a probability between 0 and 1 is needed")))?;
+            Ok((column.into(), rate))
+        }
     }
 }
 
@@ -96,6 +113,8 @@ impl Parquet {
         };
         self.encoding.iter().for_each(|(path, encoding)| column(path, &|c| c.encoding = Some(*encoding)));
         self.column_compression.iter().for_each(|(path, codec)| column(path, &|c| c.compression = Some(*codec)));
+        let rate = |c: &mut ColumnOptions, rate| c.bloom_filter = Some(BloomFilters::Rate(rate));
+        self.bloom_filter.iter().for_each(|(path, probability)| column(path, &|c| rate(c, *probability)));
         let set = |field: &mut usize, value: Option<usize>| *field = value.unwrap_or(*field);
         set(&mut options.row_group_rows, self.row_group_rows);
         set(&mut options.row_group_bytes, self.row_group_bytes);

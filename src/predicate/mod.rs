@@ -125,6 +125,13 @@ pub trait Bounds {
 
     /// What is known of a column; [`ColumnBounds::default`] when that is nothing.
     fn column(&self, name: &str) -> ColumnBounds;
+
+    /// False only if no row has this value in the column. Asked where bounds leave it open, about one element of the
+    /// column's Arrow type (a dictionary's values instead of the dictionary).
+    fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
+        let _ = (name, value);
+        true
+    }
 }
 
 /// What is known of a column's values in a set of rows. Nothing, by default.

@@ -20,13 +20,22 @@ impl BoundPredicate {
         if bounds.rows() == 0 {
             return Verdict::Drop;
         }
-        let columns: Vec<Known> = self.columns.iter().map(|c| Known::of(bounds, &c.name, &c.data_type)).collect();
-        match self.root.outcomes(&columns) {
+        let columns = self.columns.iter().map(|c| Known::of(bounds, &c.name, &c.data_type)).collect();
+        let may_contain = |column: usize, value: &ArrayRef| {
+            self.columns.get(column).is_none_or(|column| bounds.may_contain(&column.name, value))
+        };
+        match self.root.outcomes(&Facts { columns, may_contain: &may_contain }) {
             TRUE => Verdict::AllMatch,
             set if set & TRUE == 0 => Verdict::Drop,
             _ => Verdict::Keep,
         }
     }
+}
+
+/// What is known of the rows.
+struct Facts<'a> {
+    columns: Vec<Known>,
+    may_contain: &'a dyn Fn(usize, &ArrayRef) -> bool,
 }
 
 /// A set of truth values.
@@ -36,16 +45,26 @@ const FALSE: Outcomes = 2;
 const UNKNOWN: Outcomes = 4;
 
 impl Node {
-    fn outcomes(&self, columns: &[Known]) -> Outcomes {
+    fn outcomes(&self, facts: &Facts<'_>) -> Outcomes {
         let nothing = Known::default();
-        let column = |index: usize| columns.get(index).unwrap_or(&nothing);
+        let column = |index: usize| facts.columns.get(index).unwrap_or(&nothing);
         match self {
             Node::Constant(value) => outcome(*value),
             Node::Known { column: c, value } => column(*c).or_null(outcome(Some(*value))),
             Node::Compare { column: c, op, value } => {
                 let known = column(*c);
                 let edges = Edges { min: Some(value), max: Some(value) };
-                known.or_null(ranges(*op, known.edges(), edges, &|a, op, b| single(compare_scalar(a, op, b))))
+                let mut set = ranges(*op, known.edges(), edges, &|a, op, b| single(compare_scalar(a, op, b)));
+                // What only a row with this very value answers.
+                let needs_it = match op {
+                    Comparison::Eq => TRUE,
+                    Comparison::NotEq => FALSE,
+                    _ => 0,
+                };
+                if set & needs_it != 0 && known.nulls != Nulls::All && !(facts.may_contain)(*c, value) {
+                    set &= !needs_it;
+                }
+                known.or_null(set)
             }
             Node::CompareColumns { left, op, right, common } => {
                 let (left, right) = (column(*left), column(*right));
@@ -71,16 +90,16 @@ impl Node {
                 known.or_null(like(pattern, known))
             }
             Node::Is { condition, value } => {
-                let inner = condition.outcomes(columns);
+                let inner = condition.outcomes(facts);
                 let is = outcome(*value);
                 let yes = if inner & is != 0 { TRUE } else { 0 };
                 let no = if inner & !is != 0 { FALSE } else { 0 };
                 yes | no
             }
-            Node::Not(inner) => not(inner.outcomes(columns)),
-            Node::And(all) => all.iter().fold(TRUE, |set, node| and(set, node.outcomes(columns))),
+            Node::Not(inner) => not(inner.outcomes(facts)),
+            Node::And(all) => all.iter().fold(TRUE, |set, node| and(set, node.outcomes(facts))),
             // De Morgan's law holds for three values too.
-            Node::Or(any) => not(any.iter().fold(TRUE, |set, node| and(set, not(node.outcomes(columns))))),
+            Node::Or(any) => not(any.iter().fold(TRUE, |set, node| and(set, not(node.outcomes(facts))))),
         }
     }
 }

@@ -4,14 +4,15 @@ import sys
 import tempfile
 import traceback
 
+import bloom
 import encrypted
 import files
 import matrix
 import splice
 import tables
 
-PARTS = {"files": files.run, "encrypted": encrypted.run, "matrix": matrix.run, "splice": splice.run, "tables": tables.run,
-         "year": tables.run_year}
+PARTS = {"files": files.run, "encrypted": encrypted.run, "bloom": bloom.run, "matrix": matrix.run, "splice": splice.run,
+         "tables": tables.run, "year": tables.run_year}
 
 
 class Judge:

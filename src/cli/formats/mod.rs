@@ -114,6 +114,8 @@ pub(super) struct Counts {
     /// Read and skipped; `None` for a file by itself.
     pub(super) files: Option<(u64, u64)>,
     pub(super) row_groups: (u64, u64),
+    /// Row groups skipped by Bloom filters.
+    pub(super) by_bloom_filter: u64,
     pub(super) pages: (u64, u64),
     pub(super) bytes: (u64, u64),
 }
@@ -123,6 +125,7 @@ impl Counts {
         Counts {
             files: None,
             row_groups: (counts.row_groups_read, counts.row_groups_skipped),
+            by_bloom_filter: counts.row_groups_skipped_by_bloom_filter,
             pages: (counts.pages_read, counts.pages_skipped),
             bytes: (counts.bytes_read, counts.bytes_skipped),
         }
@@ -135,7 +138,11 @@ impl std::fmt::Display for Counts {
             write!(f, "files {} read, {} skipped; ", count(read), count(skipped))?;
         }
         let ((groups, groups_skipped), (pages, pages_skipped)) = (self.row_groups, self.pages);
-        write!(f, "row groups {} read, {} skipped; ", count(groups), count(groups_skipped))?;
+        write!(f, "row groups {} read, {} skipped", count(groups), count(groups_skipped))?;
+        if self.by_bloom_filter > 0 {
+            write!(f, " ({} by Bloom filter)", count(self.by_bloom_filter))?;
+        }
+        write!(f, "; ")?;
         write!(f, "pages {} read, {} skipped; ", count(pages), count(pages_skipped))?;
         write!(f, "bytes {} read, {} skipped", bytes(self.bytes.0), bytes(self.bytes.1))
     }

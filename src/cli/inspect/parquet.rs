@@ -210,6 +210,7 @@ fn chunk_json(chunk: &Chunk<'_>, pages: Option<Vec<Value>>) -> Value {
         "column_index": chunk.column_index,
         "offset_index": chunk.offset_index,
         "bloom_filter": chunk.meta.bloom_filter_offset.is_some(),
+        "bloom_filter_bytes": chunk.meta.bloom_filter_length,
     });
     if let Some(entries) = value.as_object_mut() {
         entries.extend(chunk.meta.geospatial_statistics.as_ref().map(|g| ("geospatial".into(), geospatial_json(g))));

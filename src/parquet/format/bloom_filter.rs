@@ -120,30 +120,41 @@ impl BloomFilter {
 
     /// Header and blocks, as they stand in a file.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = thrift::encode(&BloomFilterHeader {
+        [self.encode_header(), self.encode_bits()].concat()
+    }
+
+    /// The header alone.
+    pub fn encode_header(&self) -> Vec<u8> {
+        thrift::encode(&BloomFilterHeader {
             num_bytes: self.bytes() as i32,
             algorithm: Algorithm::Block(Empty {}),
             hash: Hash::XxHash(Empty {}),
             compression: Compression::Uncompressed(Empty {}),
-        });
-        out.extend(self.blocks.iter().flatten().flat_map(|word| word.to_le_bytes()));
-        out
+        })
+    }
+
+    /// The blocks alone.
+    pub fn encode_bits(&self) -> Vec<u8> {
+        self.blocks.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
     }
 
     /// Reads header and blocks from the start of `bytes`, which stand at `base` in the file.
     pub fn decode(bytes: &[u8], base: u64) -> Result<BloomFilter> {
-        let (header, used) = thrift::decode::<BloomFilterHeader>(bytes, base)?;
-        let known = (&header.algorithm, &header.hash, &header.compression);
-        if !matches!(known, (Algorithm::Block(_), Hash::XxHash(_), Compression::Uncompressed(_))) {
-            return Err(Error::unsupported("a Bloom filter of an unknown algorithm, hash or compression"));
-        }
-        let blocks = bytes.get(used..).unwrap_or_default();
-        let wanted = usize::try_from(header.num_bytes).ok().filter(|n| *n > 0 && n.is_multiple_of(BLOCK_BYTES));
-        let Some(blocks) = wanted.and_then(|n| blocks.get(..n)) else {
-            let (wants, left) = (header.num_bytes, blocks.len());
-            return Err(Error::corrupt(format!("a Bloom filter of {wants} bytes, {left} are left")).at_byte(base));
+        let (wanted, used) = decode_header(bytes, base)?;
+        let bits = bytes.get(used..).unwrap_or_default();
+        let Some(bits) = bits.get(..wanted) else {
+            let left = bits.len();
+            return Err(Error::corrupt(format!("a Bloom filter of {wanted} bytes, {left} are left")).at_byte(base));
         };
-        let (blocks, _) = blocks.as_chunks::<BLOCK_BYTES>();
+        BloomFilter::from_bits(bits)
+    }
+
+    /// From its blocks.
+    pub fn from_bits(bits: &[u8]) -> Result<BloomFilter> {
+        let (blocks, rest) = bits.as_chunks::<BLOCK_BYTES>();
+        if blocks.is_empty() || !rest.is_empty() {
+            return Err(Error::corrupt(format!("a Bloom filter of {} bytes: blocks have {BLOCK_BYTES}", bits.len())));
+        }
         let word = |block: &[u8; BLOCK_BYTES], i: usize| {
             block.get(4 * i..).and_then(<[u8]>::first_chunk).map_or(0, |w| u32::from_le_bytes(*w))
         };
@@ -153,6 +164,18 @@ impl BloomFilter {
     fn index(&self, hash: u64) -> usize {
         (((hash >> 32) * self.blocks.len() as u64) >> 32) as usize
     }
+}
+
+/// Reads the header at the start of `bytes`, which stand at `base` in the file: the bytes of the blocks, and its own.
+pub fn decode_header(bytes: &[u8], base: u64) -> Result<(usize, usize)> {
+    let (header, used) = thrift::decode::<BloomFilterHeader>(bytes, base)?;
+    let known = (&header.algorithm, &header.hash, &header.compression);
+    if !matches!(known, (Algorithm::Block(_), Hash::XxHash(_), Compression::Uncompressed(_))) {
+        return Err(Error::unsupported("a Bloom filter of an unknown algorithm, hash or compression"));
+    }
+    let bits = usize::try_from(header.num_bytes).ok().filter(|n| *n > 0 && n.is_multiple_of(BLOCK_BYTES));
+    let wrong = || Error::corrupt(format!("a Bloom filter of {} bytes", header.num_bytes)).at_byte(base);
+    bits.map(|bits| (bits, used)).ok_or_else(wrong)
 }
 
 fn masks(hash: u64) -> impl Iterator<Item = u32> {

@@ -7,6 +7,7 @@ use arrow_schema::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{self, Leaf, ParquetSchema, SchemaOptions};
+use crate::parquet::format::bloom_filter::BloomFilter;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
 use crate::parquet::format::{
@@ -15,6 +16,7 @@ use crate::parquet::format::{
 use crate::predicate::ColumnBounds;
 use crate::storage::Input;
 
+use super::bloom;
 use super::column_chunk::{self, index_range};
 use super::decryption::{self, Decryptor, OpenedFooter};
 use super::inspect::{self, PageInfo};
@@ -142,6 +144,15 @@ impl FileReader {
         self.parts.offset_index(row_group, column).map_err(|e| self.place(e, column))
     }
 
+    /// The Bloom filter of a column chunk, if it has one. `column` counts leaves.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for one that is broken, as far as that can be seen: nothing protects its bits. A scan does
+    /// without such a filter. [`Error::Limit`] for one larger than the budget.
+    pub fn bloom_filter(&self, row_group: usize, column: usize) -> Result<Option<BloomFilter>> {
+        bloom::filter(&self.parts, row_group, column).map_err(|e| self.place(e, column))
+    }
+
     fn place(&self, e: Error, column: usize) -> Error {
         let e = match self.parts.schema.leaves.get(column) {
             Some(leaf) => e.in_column(leaf.name()),
@@ -160,7 +171,7 @@ pub(super) struct FileParts {
     pub rows: u64,
     /// What pages may reach past their chunks by.
     pub overrun: u64,
-    memory_bytes: usize,
+    pub memory_bytes: usize,
     /// Of a file that is encrypted.
     decryptor: Option<Decryptor>,
 }

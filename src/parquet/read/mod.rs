@@ -15,6 +15,7 @@
 //! [`ReaderOptions::memory_bytes`] before they are taken, and whatever the bytes are, the end is batches or an
 //! [`Error`](crate::Error) that names column, page and byte.
 
+mod bloom;
 mod bounds;
 mod budget;
 mod column;
@@ -274,8 +275,10 @@ impl ScanOptions {
 pub struct ScanCounts {
     /// Row groups of which rows were read, or none were needed to count them.
     pub row_groups_read: u64,
-    /// Row groups that statistics proved to hold no match, or that lie behind the limit.
+    /// Row groups that statistics, page indexes or Bloom filters proved to hold no match, or that lie behind the limit.
     pub row_groups_skipped: u64,
+    /// Those of them that Bloom filters did, where nothing else had.
+    pub row_groups_skipped_by_bloom_filter: u64,
     /// Data pages decoded.
     pub pages_read: u64,
     /// Data pages of the columns asked for that were passed over in row groups read, as far as they were met.
@@ -296,6 +299,7 @@ impl std::ops::AddAssign for ScanCounts {
         let ScanCounts {
             row_groups_read,
             row_groups_skipped,
+            row_groups_skipped_by_bloom_filter,
             pages_read,
             pages_skipped,
             bytes_read,
@@ -305,6 +309,7 @@ impl std::ops::AddAssign for ScanCounts {
         } = more;
         self.row_groups_read += row_groups_read;
         self.row_groups_skipped += row_groups_skipped;
+        self.row_groups_skipped_by_bloom_filter += row_groups_skipped_by_bloom_filter;
         self.pages_read += pages_read;
         self.pages_skipped += pages_skipped;
         self.bytes_read += bytes_read;

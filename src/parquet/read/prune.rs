@@ -1,14 +1,20 @@
 //! Which row groups, and which rows inside them, can match at all.
 //!
 //! Spec: PageIndex.md. Row groups are judged by their chunks' statistics, then stretches of rows between page
-//! borders by the page index, where there is one that can be believed; one that cannot is passed over.
+//! borders by the page index, where there is one that can be believed; one that cannot is passed over. Bloom filters are
+//! asked last.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
+
 use crate::error::{Error, Result};
+use crate::parquet::format::bloom_filter::BloomFilter;
 use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, Verdict};
 
+use super::bloom;
 use super::bounds::{self, PageBounds};
 use super::column_chunk::{self, PageSpan};
 use super::evolve::Origin;
@@ -27,6 +33,42 @@ pub(super) struct Named {
 struct Known<'a> {
     rows: u64,
     columns: Vec<(&'a str, ColumnBounds)>,
+    /// Asked last, where it is asked at all.
+    filters: Option<Filters<'a>>,
+}
+
+/// The Bloom filters of a row group, each fetched when it is asked first.
+struct Filters<'a> {
+    file: &'a FileParts,
+    group: usize,
+    columns: &'a [Named],
+    fetched: RefCell<Vec<(usize, Option<BloomFilter>)>>,
+    failure: RefCell<Option<Error>>,
+}
+
+impl Filters<'_> {
+    fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
+        let Some(leaf) = self.columns.iter().find(|c| c.name == name).map(|c| c.leaf) else { return true };
+        let mut fetched = self.fetched.borrow_mut();
+        if !fetched.iter().any(|(of, _)| *of == leaf) {
+            let filter = match bloom::filter(self.file, self.group, leaf) {
+                Ok(filter) => filter,
+                Err(e) => {
+                    if matches!(e, Error::Io(_)) {
+                        *self.failure.borrow_mut() = Some(e);
+                    }
+                    // A filter that cannot be read is as good as none.
+                    None
+                }
+            };
+            fetched.push((leaf, filter));
+        }
+        let filter = fetched.iter().find(|(of, _)| *of == leaf).and_then(|(_, filter)| filter.as_ref());
+        match (filter, self.file.leaf(leaf)) {
+            (Some(filter), Ok(leaf)) => bloom::may_contain(filter, leaf, value),
+            _ => true,
+        }
+    }
 }
 
 impl Bounds for Known<'_> {
@@ -36,6 +78,10 @@ impl Bounds for Known<'_> {
 
     fn column(&self, name: &str) -> ColumnBounds {
         self.columns.iter().find(|(n, _)| *n == name).map(|(_, b)| b.clone()).unwrap_or_default()
+    }
+
+    fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
+        self.filters.as_ref().is_none_or(|filters| filters.may_contain(name, value))
     }
 }
 
@@ -47,8 +93,27 @@ pub(super) fn row_group(
     predicate: &BoundPredicate,
 ) -> Result<Verdict> {
     let rows = file.group_rows(group)?;
-    let known = Known { rows: rows as u64, columns: of_group(file, group, rows, columns)? };
+    let known = Known { rows: rows as u64, columns: of_group(file, group, rows, columns)?, filters: None };
     Ok(predicate.prune(&known))
+}
+
+/// Whether Bloom filters prove that no row of the group matches, with all that statistics say of it. Only for a group
+/// that those alone do not decide.
+pub(super) fn is_filtered_out(
+    file: &FileParts,
+    group: usize,
+    columns: &[Named],
+    predicate: &BoundPredicate,
+) -> Result<bool> {
+    let rows = file.group_rows(group)?;
+    let (fetched, failure) = (RefCell::default(), RefCell::default());
+    let filters = Some(Filters { file, group, columns, fetched, failure });
+    let known = Known { rows: rows as u64, columns: of_group(file, group, rows, columns)?, filters };
+    let verdict = predicate.prune(&known);
+    match known.filters.and_then(|filters| filters.failure.into_inner()) {
+        Some(e) => Err(e),
+        None => Ok(verdict == Verdict::Drop),
+    }
 }
 
 fn of_group<'a>(
@@ -119,6 +184,7 @@ pub(super) fn pages(
                 .zip(&indexed)
                 .map(|((name, whole), indexed)| (*name, of_stretch(&stretch, rows, whole, indexed.as_ref())))
                 .collect(),
+            filters: None,
         };
         if predicate.prune(&known) != Verdict::Drop {
             selection.push(stretch);

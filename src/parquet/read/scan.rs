@@ -291,6 +291,12 @@ impl Scan {
                     Verdict::AllMatch => all_match = true,
                     Verdict::Keep => {
                         selection = prune::pages(&self.file, number, &filter.columns, &filter.predicate)?;
+                        if !selection.is_empty()
+                            && prune::is_filtered_out(&self.file, number, &filter.columns, &filter.predicate)?
+                        {
+                            selection = Selection::default();
+                            self.counts.row_groups_skipped_by_bloom_filter += 1;
+                        }
                     }
                 }
             }

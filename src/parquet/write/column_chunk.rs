@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::DataType;
 
+use super::bloom::BloomBuilder;
 use super::boolean::Booleans;
 use super::byte_array::{ByteArrays, INT96_BYTES};
 use super::choose::Trial;
@@ -191,6 +192,7 @@ impl ColumnWriter {
         let bounds = chunk.options.bounds_bytes_max.min(64) * 2;
         each!(&self.values, kernel => kernel.memory_bytes())
             + chunk.pages.memory_bytes()
+            + chunk.bloom.as_ref().map_or(0, BloomBuilder::memory_bytes)
             + chunk.def_levels.bytes()
             + chunk.validity.memory_bytes()
             + chunk.rep_levels.bytes()
@@ -231,6 +233,8 @@ pub(super) struct Chunk {
     pub options: ChunkOptions,
     /// Of an encrypted chunk.
     pub cipher: Option<ChunkCipher>,
+    /// Where the chunk has a Bloom filter.
+    pub bloom: Option<BloomBuilder>,
     pub physical: Type,
     pub type_length: usize,
     pub path: Vec<String>,
@@ -269,6 +273,7 @@ impl Chunk {
         Chunk {
             options,
             cipher: None,
+            bloom: BloomBuilder::new(leaf.physical, &options),
             physical: leaf.physical,
             type_length: leaf.type_length,
             path: leaf.path.clone(),
@@ -322,6 +327,9 @@ impl Chunk {
         rows: Rows<'_>,
         press: &mut Press,
     ) -> Result<()> {
+        if let Some(bloom) = &mut self.bloom {
+            bloom.add_numbers(values);
+        }
         let mut rest = values;
         let mut at = 0;
         while at < rows.len() {
@@ -392,6 +400,9 @@ impl Chunk {
                     .for_each(|row| geospatial.add(source.get(row))),
                 Rows::Nested(levels) => levels.values(0..rows.len()).for_each(|i| geospatial.add(source.get(i))),
             }
+        }
+        if let Some(bloom) = &mut self.bloom {
+            bloom.add_bytes(source, rows);
         }
         let mut at = 0;
         while at < rows.len() {

@@ -1,11 +1,13 @@
 //! A chunk whose pages are all there: its bytes, and what the footer and the page index say of it.
 
+use super::bloom::BloomBuilder;
 use super::column_chunk::Chunk;
 use super::geospatial::Geospatial;
 use super::index;
 use super::options::PageVersion;
 use super::page::Segments;
-use crate::parquet::format::encryption::ChunkCipher;
+use crate::error::Result;
+use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{
     ColumnIndex, ColumnMetaData, Encoding, OffsetIndex, PageEncodingStats, PageType, SizeStatistics,
 };
@@ -87,6 +89,15 @@ impl FinishedChunk {
             size_statistics: has_sizes.then_some(sizes),
             geospatial_statistics: chunk.geospatial.as_ref().and_then(Geospatial::finish),
         }
+    }
+
+    /// Takes its Bloom filter, as it goes into the file.
+    pub fn take_bloom_filter(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(filter) = self.chunk.bloom.take().map(BloomBuilder::finish) else { return Ok(None) };
+        let Some(cipher) = &self.chunk.cipher else { return Ok(Some(filter.encode())) };
+        let mut sealed = cipher.seal(ModuleType::BloomFilterHeader, 0, &filter.encode_header())?;
+        sealed.extend(cipher.seal(ModuleType::BloomFilterBitset, 0, &filter.encode_bits())?);
+        Ok(Some(sealed))
     }
 
     /// What seals its modules, where it is encrypted.

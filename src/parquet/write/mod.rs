@@ -11,6 +11,7 @@
 //! Memory is bounded by the pages of the open row group, compressed, and by one open page and dictionary a column.
 
 mod append;
+mod bloom;
 mod boolean;
 mod byte_array;
 mod choose;
@@ -36,6 +37,6 @@ mod strip;
 mod validity;
 
 pub use file::{FileWriter, WrittenFile};
-pub use options::{ColumnOptions, Compatibility, FloatOrder, PageVersion, WriterOptions};
+pub use options::{BloomFilters, ColumnOptions, Compatibility, FloatOrder, PageVersion, WriterOptions};
 pub use pause::PauseToken;
 pub use seal::{Encryption, EncryptionCipher};

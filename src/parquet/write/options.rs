@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use super::bloom;
 use super::choose;
 use super::seal::Encryption;
 use crate::error::{Error, Result};
@@ -111,9 +112,41 @@ pub struct WriterOptions {
     pub sorting_columns: Vec<SortingColumn>,
     /// What single columns do otherwise, by path.
     pub columns: BTreeMap<String, ColumnOptions>,
+    /// Which Bloom filters columns have; none.
+    pub bloom_filter: BloomFilters,
     /// How the file is encrypted; not at all.
     pub encryption: Option<Encryption>,
 }
+
+/// The Bloom filter of each chunk of a column: it tells whether a value can be among those of the chunk. It is worth its
+/// bytes where single values are asked for that statistics do not tell apart, such as random ids. Booleans have none.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum BloomFilters {
+    /// None is written.
+    #[default]
+    Never,
+    /// Of so many bytes: a power of two, from 32 to 128 MiB; another number is rounded up.
+    Bytes(usize),
+    /// Of as many bytes as it takes, for the values that came, to wrongly say yes with at most this probability (above 0, below
+    /// 1). It is made for as many different values as a row group has rows: lists with more of them answer wrongly more often.
+    Rate(f64),
+}
+
+impl BloomFilters {
+    fn check(self) -> Result<()> {
+        match self {
+            BloomFilters::Rate(rate) if !(rate > 0.0 && rate < 1.0) => {
+                Err(Error::invalid(format!("a Bloom filter with false positives of {rate}: between 0 and 1 is needed")))
+            }
+            BloomFilters::Bytes(bytes) if bytes > BLOOM_FILTER_MAX => {
+                Err(Error::invalid(format!("a Bloom filter of {bytes} bytes: at most {BLOOM_FILTER_MAX}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const BLOOM_FILTER_MAX: usize = 128 << 20;
 
 /// What one column does otherwise than [`WriterOptions`] say; None: as they say.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -139,6 +172,8 @@ pub struct ColumnOptions {
     pub float_order: Option<FloatOrder>,
     /// Whether its timestamps are written as INT96.
     pub int96: Option<bool>,
+    /// Which Bloom filters it has.
+    pub bloom_filter: Option<BloomFilters>,
 }
 
 /// How the bounds of a floating-point column compare. Spec: parquet.thrift, `ColumnOrder`.
@@ -174,6 +209,7 @@ impl Default for WriterOptions {
             key_values: Vec::new(),
             sorting_columns: Vec::new(),
             columns: BTreeMap::new(),
+            bloom_filter: BloomFilters::Never,
             encryption: None,
         }
     }
@@ -224,6 +260,8 @@ impl WriterOptions {
         with_int96: int96, bool;
         /// Sets [`bounds_bytes_max`](Self::bounds_bytes_max).
         with_bounds_bytes_max: bounds_bytes_max, usize;
+        /// Sets [`bloom_filter`](Self::bloom_filter).
+        with_bloom_filter: bloom_filter, BloomFilters;
         /// Sets [`sorting_columns`](Self::sorting_columns).
         with_sorting_columns: sorting_columns, Vec<SortingColumn>;
     }
@@ -258,6 +296,7 @@ impl WriterOptions {
         }
         check_page("page_rows", self.page_rows)?;
         check_page("page_bytes", self.page_bytes)?;
+        self.bloom_filter.check()?;
         for sorting in &self.sorting_columns {
             if usize::try_from(sorting.column_idx).map_or(true, |i| i >= leaves.len()) {
                 let (i, n) = (sorting.column_idx, leaves.len());
@@ -301,6 +340,8 @@ impl WriterOptions {
             dictionary_bytes: column.dictionary_bytes.unwrap_or(self.dictionary_bytes),
             bounds_bytes_max: column.bounds_bytes_max.unwrap_or(self.bounds_bytes_max),
             crc: self.crc,
+            bloom_filter: column.bloom_filter.unwrap_or(self.bloom_filter),
+            row_group_rows: self.row_group_rows,
         }
     }
 }
@@ -309,6 +350,11 @@ impl ColumnOptions {
     fn check(&self, leaf: &Leaf) -> Result<()> {
         check_page("page_rows", self.page_rows.unwrap_or(1))?;
         check_page("page_bytes", self.page_bytes.unwrap_or(1))?;
+        let filter = self.bloom_filter.unwrap_or_default();
+        filter.check()?;
+        if filter != BloomFilters::Never && !bloom::can_have(leaf.physical) {
+            return Err(Error::invalid(format!("a Bloom filter of {:?} values, which have none", leaf.physical)));
+        }
         let allowed = choose::allowed(leaf.physical);
         match self.encoding {
             Some(encoding) if !allowed.contains(&encoding) => {
@@ -350,6 +396,8 @@ pub(super) struct ChunkOptions {
     pub dictionary_bytes: usize,
     pub bounds_bytes_max: usize,
     pub crc: bool,
+    pub bloom_filter: BloomFilters,
+    pub row_group_rows: usize,
 }
 
 #[cfg(test)]

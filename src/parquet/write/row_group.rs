@@ -126,7 +126,7 @@ impl RowGroupWriter {
         self.columns.iter().map(ColumnWriter::memory_bytes).sum()
     }
 
-    /// Appends the chunks to `out`, which is `base` bytes long.
+    /// Appends the chunks and their Bloom filters to `out`, which is `base` bytes long.
     pub fn finish(
         self,
         leaves: &[Leaf],
@@ -142,9 +142,10 @@ impl RowGroupWriter {
         let mut columns = Vec::with_capacity(self.columns.len());
         let mut indexes = Vec::with_capacity(self.columns.len());
         let mut ciphers = Vec::with_capacity(self.columns.len());
+        let mut filters = Vec::with_capacity(self.columns.len());
         for (index, (column, leaf)) in self.columns.into_iter().zip(leaves).enumerate() {
             let Some(press) = presses.of(index) else { continue };
-            let chunk = column.finish(press).map_err(|e| e.in_column(leaf.name()))?;
+            let mut chunk = column.finish(press).map_err(|e| e.in_column(leaf.name()))?;
             columns.push(column_chunk(&chunk, position));
             let (column_index, offset_index) = chunk.indexes(position);
             let cipher = chunk.cipher();
@@ -160,7 +161,16 @@ impl RowGroupWriter {
                 out.append(segment)?;
                 position += segment.len() as u64;
             }
+            filters.push(chunk.take_bloom_filter()?);
             ciphers.push(chunk.cipher().cloned());
+        }
+        // Behind the row group's chunks, so that they need not be kept until the file ends.
+        for (chunk, filter) in columns.iter_mut().zip(filters) {
+            let (Some(meta), Some(filter)) = (&mut chunk.meta_data, filter) else { continue };
+            meta.bloom_filter_offset = Some(position as i64);
+            meta.bloom_filter_length = i32::try_from(filter.len()).ok();
+            out.append(&filter)?;
+            position += filter.len() as u64;
         }
         let sum = |size: fn(&ColumnChunk) -> i64| columns.iter().map(size).sum();
         let total_byte_size = sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_uncompressed_size));
