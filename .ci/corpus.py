@@ -2,8 +2,8 @@
 
     corpus.py CHECK_PY PROGRAM
 
-A file that is refused as `unsupported` (nested columns, encryption: the next versions) is counted, not failed;
-one that is refused for any other reason, although others read it, fails.
+Encrypted files are read with the keys that the corpus has for them. A file that is refused as `unsupported` is counted,
+not failed; one that is refused for any other reason, although others read it, fails.
 """
 import collections
 import json
