@@ -48,7 +48,8 @@ struct Filters<'a> {
 
 impl Filters<'_> {
     fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
-        let Some(leaf) = self.columns.iter().find(|c| c.name == name).map(|c| c.leaf) else { return true };
+        // Of a column that is read as another type than it is stored in, a filter says nothing.
+        let Some(leaf) = self.columns.iter().find(|c| c.name == name).and_then(|c| c.leaf) else { return true };
         let mut fetched = self.fetched.borrow_mut();
         if !fetched.iter().any(|(of, _)| *of == leaf) {
             let filter = match bloom::filter(self.file, self.group, leaf) {
