@@ -8,6 +8,8 @@
 //! | to | use |
 //! |---|---|
 //! | write or read a Parquet file | [`parquet::write::FileWriter`], [`parquet::read::FileReader`] |
+//! | stop in the middle of one and go on, add to a finished one, make one of many | [`pause`](parquet::write::FileWriter::pause), [`append_to`](parquet::write::FileWriter::append_to), [`parquet::splice::merge`] |
+//! | read one under another schema | [`with_schema`](parquet::read::ScanOptions::with_schema) |
 //! | have a table with atomic commits | [`table::Table`] |
 //! | follow NDJSON files into a table, exactly once | [`log::NdjsonLog`] and [`ingest::Ingest`] |
 //! | ask for rows | [`predicate::col`], or SQL through [`predicate::sql`] |
