@@ -206,6 +206,21 @@ fn value_wide<const W: usize, const I: usize>(words: &[u32; W]) -> u64 {
 
 /// Appends a block of 32 values of up to 64 bits.
 pub fn pack_block_wide(values: &[u64; BLOCK], width: u32, out: &mut Vec<u8>) {
+    out.reserve(packed_bytes(BLOCK, width));
+    if width <= 32 {
+        // The usual case, in a word of the processor.
+        let (mut word, mut bits) = (0u64, 0);
+        for &value in values {
+            word |= value << bits;
+            bits += width;
+            if bits >= 32 {
+                out.extend_from_slice(&(word as u32).to_le_bytes());
+                word >>= 32;
+                bits -= 32;
+            }
+        }
+        return;
+    }
     let mut word = 0u128;
     let mut bits = 0;
     for &value in values {
