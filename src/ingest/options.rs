@@ -52,6 +52,8 @@ pub struct IngestOptions {
     pub commit_windows: usize,
     /// Commits closed windows no later than this after the last commit.
     pub commit_interval: Duration,
+    /// How many closed files are made durable at a time, on a thread each; 0: one after the other, on the caller's thread.
+    pub finish_threads: usize,
     /// Leaves a partition that gives nothing for this long out of the watermark.
     pub idle_after: Duration,
     /// How the files are written. What it says of sorting is set by `sort_by`.
@@ -101,6 +103,7 @@ impl IngestOptions {
             replay_bytes_max: 256 << 20,
             commit_windows: 16,
             commit_interval: Duration::from_secs(5),
+            finish_threads: 16,
             idle_after: Duration::from_secs(10),
             writer: WriterOptions::default(),
         }

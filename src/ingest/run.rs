@@ -35,6 +35,8 @@ pub(super) struct SourcePartition {
     pub clock_us: Option<i64>,
     pub ended: bool,
     pub idle_since: Option<Instant>,
+    /// When it last had nothing.
+    pub asked: Instant,
     pub stored_bytes: u64,
     pub stored_bytes_total: Option<u64>,
 }
@@ -100,13 +102,13 @@ impl Ingest {
         Ok(())
     }
 
-    /// The partition that is furthest behind in event time, of those that may have something; of idle ones, the one that was
-    /// asked the longest ago.
+    /// The partition that is furthest behind in event time. One that had nothing is not asked again at once, unless all
+    /// have nothing; then they take turns.
     fn next_source(&self) -> Option<usize> {
-        let open = self.sources.iter().enumerate().filter(|(_, source)| !source.ended);
-        let least =
-            open.min_by_key(|(_, source)| (source.asked_lately(), source.idle_since.is_some(), source.clock_us));
-        least.map(|(at, _)| at)
+        let open = || self.sources.iter().enumerate().filter(|(_, source)| !source.ended);
+        let rests = |source: &SourcePartition| source.idle_since.is_some() && source.asked.elapsed() < IDLE_REST;
+        let behind = open().filter(|(_, source)| !rests(source)).min_by_key(|(_, source)| source.clock_us);
+        behind.or_else(|| open().min_by_key(|(_, source)| source.asked)).map(|(at, _)| at)
     }
 
     fn read_block(&mut self, at: usize) -> Result<(), Halt> {
@@ -124,7 +126,8 @@ impl Ingest {
                 self.sink.block_done(at, block.next, self.log.as_mut())?;
             }
             Poll::Idle => {
-                source.idle_since.get_or_insert_with(Instant::now);
+                source.asked = Instant::now();
+                source.idle_since.get_or_insert(source.asked);
                 self.tell_watermark()?;
                 self.sink.close_by_age()?;
                 self.sink.commit_if_due(self.log.as_mut())?;
@@ -197,13 +200,6 @@ impl Ingest {
     }
 }
 
-impl SourcePartition {
-    /// An idle one is not asked again at once if there are others.
-    fn asked_lately(&self) -> bool {
-        self.idle_since.is_some()
-    }
-}
-
 /// Records → rows with their event time and their window: a pure function of the record and the sink's rules.
 pub(super) struct RecordDecoder {
     pub rows: RowDecoder,
@@ -257,4 +253,6 @@ impl RecordDecoder {
 
 /// What is asked of a log at once.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
+/// How long a partition that had nothing is left alone while others have something.
+const IDLE_REST: Duration = Duration::from_secs(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use twox_hash::XxHash3_64;
@@ -128,6 +128,7 @@ impl Ingest {
                 ahead,
                 ended: false,
                 idle_since: None,
+                asked: Instant::now(),
                 stored_bytes: 0,
                 stored_bytes_total: partition.stored_bytes,
             });

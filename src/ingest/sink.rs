@@ -14,7 +14,7 @@ use super::dead::{DeadLetters, domain};
 use super::rows::Row;
 use super::state::{Admit, Ledger, PartitionState, Rules};
 use super::summary::Summary;
-use super::window::{FileRecipe, OpenWindow};
+use super::window::{FileRecipe, FinishedFile, Finishing, OpenWindow};
 use crate::error::{Error, Result};
 use crate::log::{Log, Offset, PartitionId, RecordSpan};
 use crate::storage::Storage;
@@ -26,7 +26,7 @@ pub(super) const SINK_TAG: &str = "hypostyle.sink";
 /// Everything of a sink but its reading.
 pub(super) struct Sink {
     options: IngestOptions,
-    recipe: FileRecipe,
+    recipe: Arc<FileRecipe>,
     rules: Rules,
     storage: Arc<dyn Storage>,
     table: Table,
@@ -34,6 +34,7 @@ pub(super) struct Sink {
     dead: DeadLetters,
     partitions: Vec<SinkPartition>,
     open: HashMap<i64, OpenWindow>,
+    finishing: Finishing,
     closed: Vec<ClosedFile>,
     /// Counts blocks, to know which window was written to least recently.
     block: u64,
@@ -75,12 +76,13 @@ impl Sink {
             storage: Arc::clone(table.storage()),
             table_schema: Arc::clone(&table.snapshot().schema),
             options,
-            recipe,
+            recipe: Arc::new(recipe),
             rules,
             table,
             dead,
             partitions,
             open: HashMap::new(),
+            finishing: Finishing::default(),
             closed: Vec::new(),
             block: 0,
             watermark_us: None,
@@ -97,7 +99,8 @@ impl Sink {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.open.values().map(OpenWindow::memory_bytes).sum::<usize>() + self.dead.memory_bytes()
+        let open: usize = self.open.values().map(OpenWindow::memory_bytes).sum();
+        open + self.finishing.memory_bytes() + self.dead.memory_bytes()
     }
 
     /// Takes the next record of a partition, which is good.
@@ -198,13 +201,22 @@ impl Sink {
         Ok(PartitionValues::from([(self.options.window_column.clone(), partition::to_text(&start, 0)?)]))
     }
 
-    /// Finishes a window's file; a commit will name it.
+    /// Has a window's file finished; a commit will name it.
     fn close(&mut self, window: i64) -> Result<()> {
         let Some(open) = self.open.remove(&window) else { return Ok(()) };
-        let rows = open.rows();
-        let file = open.finish(&self.recipe, self.storage.as_ref())?;
-        let values = self.values(window)?;
-        let mut add = AddFile::from_written(&file.written, &self.table_schema, file.path, values)?;
+        while self.finishing.len() >= self.options.finish_threads.max(1) {
+            self.take_finished()?;
+        }
+        let threaded = self.options.finish_threads > 0;
+        self.finishing.start(window, open, Arc::clone(&self.recipe), Arc::clone(&self.storage), threaded)?;
+        if threaded { Ok(()) } else { self.take_finished() }
+    }
+
+    /// Waits for the file that was closed first.
+    fn take_finished(&mut self) -> Result<()> {
+        let Some((window, rows, file)) = self.finishing.wait() else { return Ok(()) };
+        let FinishedFile { path, written } = file?;
+        let mut add = AddFile::from_written(&written, &self.table_schema, path, self.values(window)?)?;
         add.tags.insert(SINK_TAG.to_owned(), self.options.sink.clone());
         self.closed.push(ClosedFile { window, add, rows });
         Ok(())
@@ -215,6 +227,10 @@ impl Sink {
     fn keep_within_memory(&mut self) -> Result<()> {
         let budget = self.options.memory_bytes.saturating_sub(READING_BYTES);
         while self.memory_bytes() > budget {
+            if self.finishing.len() > 0 {
+                self.take_finished()?;
+                continue;
+            }
             let largest = self.open.iter().map(|(start, open)| (open.memory_bytes(), *start)).max();
             let stale = self.open.iter().map(|(start, open)| (open.written_at, *start)).min();
             let (Some((memory_bytes, largest)), Some((_, stale))) = (largest, stale) else {
@@ -236,11 +252,11 @@ impl Sink {
 
     /// Whether so many windows are closed that a commit is due.
     pub(super) fn has_closed_enough(&self) -> bool {
-        self.closed.len() >= self.options.commit_windows
+        self.closed.len() + self.finishing.len() >= self.options.commit_windows
     }
 
     pub(super) fn commit_if_due(&mut self, log: &mut dyn Log) -> Result<()> {
-        let waiting = !self.closed.is_empty() || self.dead.is_waiting();
+        let waiting = !self.closed.is_empty() || self.finishing.len() > 0 || self.dead.is_waiting();
         if self.has_closed_enough() || (waiting && self.last_commit.elapsed() >= self.options.commit_interval) {
             return self.commit(false, log);
         }
@@ -259,10 +275,14 @@ impl Sink {
     /// the position has changed.
     fn commit(&mut self, all: bool, log: &mut dyn Log) -> Result<()> {
         self.last_commit = Instant::now();
-        let windows: BTreeSet<i64> = self.closed.iter().map(|file| file.window).collect();
+        let closed = self.closed.iter().map(|file| file.window);
+        let windows: BTreeSet<i64> = closed.chain(self.finishing.windows()).collect();
         // A window that is committed is committed up to here, so what came late for it must be closed too.
         for window in &windows {
             self.close(*window)?;
+        }
+        while self.finishing.len() > 0 {
+            self.take_finished()?;
         }
         let is_committed = |window: i64| windows.contains(&window);
         let mut states: Vec<(usize, PartitionState, String)> = Vec::new();
@@ -346,6 +366,9 @@ impl Sink {
     pub(super) fn abandon(&mut self) {
         // Open files have no name yet: dropping them removes them.
         self.open.clear();
+        while self.finishing.len() > 0 {
+            let _ = self.take_finished();
+        }
         if self.in_doubt {
             return;
         }

@@ -1,6 +1,8 @@
 //! One window's open file: rows gathered into batches, sorted if asked, written as they fill.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
@@ -69,14 +71,79 @@ pub(super) struct FinishedFile {
     pub written: WrittenFile,
 }
 
+/// Files being finished, in the order in which they were closed. Making a file durable is waiting, most of the time: many
+/// wait together, on a thread each.
+#[derive(Default)]
+pub(super) struct Finishing {
+    files: VecDeque<FinishingFile>,
+}
+
+struct FinishingFile {
+    window: i64,
+    rows: u64,
+    memory_bytes: usize,
+    work: Work,
+}
+
+enum Work {
+    Thread(JoinHandle<Result<FinishedFile>>),
+    Done(Result<FinishedFile>),
+}
+
+impl Finishing {
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What the windows held when they were closed.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.files.iter().map(|file| file.memory_bytes).sum()
+    }
+
+    pub(super) fn windows(&self) -> impl Iterator<Item = i64> {
+        self.files.iter().map(|file| file.window)
+    }
+
+    /// Finishes a window's file: on a thread, or at once.
+    pub(super) fn start(
+        &mut self,
+        window: i64,
+        open: OpenWindow,
+        recipe: Arc<FileRecipe>,
+        storage: Arc<dyn Storage>,
+        threaded: bool,
+    ) -> Result<()> {
+        let (rows, memory_bytes) = (open.rows, open.memory_bytes());
+        let work = if threaded {
+            let finish = move || open.finish(&recipe, storage.as_ref());
+            let thread = std::thread::Builder::new().name("ingest-finish".into()).spawn(finish);
+            Work::Thread(
+                thread.map_err(|e| Error::io(format!("cannot start a thread to finish a file: {e}")).with_source(e))?,
+            )
+        } else {
+            Work::Done(open.finish(&recipe, storage.as_ref()))
+        };
+        self.files.push_back(FinishingFile { window, rows, memory_bytes, work });
+        Ok(())
+    }
+
+    /// Waits for the first of them: its window, its rows and its file.
+    pub(super) fn wait(&mut self) -> Option<(i64, u64, Result<FinishedFile>)> {
+        let FinishingFile { window, rows, work, .. } = self.files.pop_front()?;
+        let file = match work {
+            Work::Thread(thread) => {
+                thread.join().unwrap_or_else(|_| Err(Error::io("the thread that finished a file has panicked")))
+            }
+            Work::Done(file) => file,
+        };
+        Some((window, rows, file))
+    }
+}
+
 impl OpenWindow {
     pub(super) fn new(path: String, recipe: &FileRecipe, block: u64, is_late: bool) -> Result<OpenWindow> {
         let columns = Columns::new(&recipe.schema, Arc::clone(&recipe.arrow))?;
         Ok(OpenWindow { path, columns, writer: None, rows: 0, opened: Instant::now(), written_at: block, is_late })
-    }
-
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -106,7 +173,7 @@ impl OpenWindow {
         self.writer.as_mut().map_or(Ok(()), FileWriter::flush)
     }
 
-    pub(super) fn finish(mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<FinishedFile> {
+    fn finish(mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<FinishedFile> {
         self.write(recipe, storage)?;
         let Some(writer) = self.writer else { return Err(Error::invalid("a window without rows has no file")) };
         Ok(FinishedFile { written: writer.finish()?, path: self.path })

@@ -116,3 +116,43 @@ fn an_incomplete_last_line_is_left_for_the_next_run() {
     world.set("a.ndjson", &records(0, 0..11));
     assert_eq!(world.run_all(options()).rows_written, 1);
 }
+
+#[test]
+fn a_stalled_stream_does_not_starve_another() {
+    struct Silent(std::sync::mpsc::Receiver<()>);
+    impl Read for Silent {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Ok(self.0.recv().map_or(0, |()| 0))
+        }
+    }
+    /// Each read waits for its text.
+    struct Piecewise(std::sync::mpsc::Receiver<String>);
+    impl Read for Piecewise {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let Ok(text) = self.0.recv() else { return Ok(0) };
+            out[..text.len()].copy_from_slice(text.as_bytes());
+            Ok(text.len())
+        }
+    }
+    let world = World::default();
+    let ((hold, silent), (send, pieces)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+    send.send(records(0, 0..10)).unwrap();
+    let sources = vec![Source::stream("a", Silent(silent)), Source::stream("b", Piecewise(pieces))];
+    let log = NdjsonLog::new(sources, NdjsonOptions::default()).unwrap();
+    let mut ingest =
+        Ingest::new(Box::new(log), Arc::new(world.table.clone()), Arc::new(world.dead.clone()), options()).unwrap();
+    let stop = AtomicBool::new(false);
+    let mut sent = 10;
+    let summary = ingest
+        .run(&stop, &mut |progress| {
+            // Only when all that was sent has come out is more sent, so that the stream is idle in between.
+            if progress.records == sent && sent < 40 {
+                send.send(records(sent as i64, 0..10)).unwrap();
+                sent += 10;
+            }
+            stop.store(progress.records == 40, Ordering::Relaxed);
+        })
+        .unwrap();
+    assert_eq!(summary.rows_written, 40);
+    drop(hold);
+}
