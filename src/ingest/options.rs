@@ -103,7 +103,7 @@ impl IngestOptions {
             replay_bytes_max: 256 << 20,
             commit_windows: 16,
             commit_interval: Duration::from_secs(5),
-            finish_threads: 16,
+            finish_threads: 4,
             idle_after: Duration::from_secs(10),
             writer: WriterOptions::default(),
         }

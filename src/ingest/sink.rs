@@ -144,9 +144,12 @@ impl Sink {
         self.block += 1;
         let Some(of) = self.partitions.get_mut(partition) else { return Err(no_partition()) };
         of.ledger.pass(next);
-        let straggler = of.ledger.oldest_open().filter(|(_, behind)| *behind > self.options.replay_bytes_max);
-        if let Some((window, _)) = straggler {
-            self.close(window)?;
+        let cap = self.options.replay_bytes_max;
+        if of.ledger.behind_bytes() > cap {
+            // With those that would be next, so that it is one commit for all of them.
+            for window in of.ledger.open_behind(cap / 4 * 3).collect::<BTreeSet<_>>() {
+                self.close(window)?;
+            }
             self.commit(false, log)?;
         }
         self.keep_within_memory()?;
@@ -222,8 +225,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Ends the row group of the largest window, or, when all are small, closes the one not written to for the longest:
-    /// many small row groups would be no better than small files.
+    /// Ends the row group of the largest window; but when all are small, a window that nothing was written to for long is
+    /// closed instead, because many small row groups are no good.
     fn keep_within_memory(&mut self) -> Result<()> {
         let budget = self.options.memory_bytes.saturating_sub(READING_BYTES);
         while self.memory_bytes() > budget {
@@ -232,12 +235,12 @@ impl Sink {
                 continue;
             }
             let largest = self.open.iter().map(|(start, open)| (open.memory_bytes(), *start)).max();
-            let stale = self.open.iter().map(|(start, open)| (open.written_at, *start)).min();
-            let (Some((memory_bytes, largest)), Some((_, stale))) = (largest, stale) else {
+            let stalest = self.open.iter().map(|(start, open)| (open.written_at, *start)).min();
+            let (Some((memory_bytes, largest)), Some((written_at, stalest))) = (largest, stalest) else {
                 return self.dead.flush();
             };
-            if memory_bytes < budget / WORTH_A_ROW_GROUP {
-                self.close(stale)?;
+            if memory_bytes < budget / WORTH_A_ROW_GROUP && self.block - written_at > STALE_BLOCKS {
+                self.close(stalest)?;
                 continue;
             }
             let Some(open) = self.open.get_mut(&largest) else { return Ok(()) };
@@ -386,3 +389,5 @@ fn no_partition() -> Error {
 const READING_BYTES: usize = 4 << 20;
 /// A window that holds this part of the budget has enough for a row group.
 const WORTH_A_ROW_GROUP: usize = 16;
+/// A window that none of so many blocks has written to may be over.
+const STALE_BLOCKS: u64 = 64;

@@ -227,10 +227,16 @@ impl Ledger {
         self.records += records;
     }
 
-    /// The window whose first uncommitted record is the oldest, and how far back that is.
-    pub(super) fn oldest_open(&self) -> Option<(i64, u64)> {
-        let oldest = self.open.iter().min_by_key(|part| part.first)?;
-        Some((oldest.window, self.position.0.saturating_sub(oldest.first.0)))
+    /// How far back the first uncommitted record is.
+    pub(super) fn behind_bytes(&self) -> u64 {
+        let first = self.open.iter().map(|part| part.first).min();
+        first.map_or(0, |first| self.position.0.saturating_sub(first.0))
+    }
+
+    /// The windows whose first uncommitted record is at least so far back.
+    pub(super) fn open_behind(&self, bytes: u64) -> impl Iterator<Item = i64> {
+        let behind = move |part: &&OpenPart| self.position.0.saturating_sub(part.first.0) >= bytes;
+        self.open.iter().filter(behind).map(|part| part.window)
     }
 
     /// Whether a commit of these windows must have this partition's state.
@@ -444,7 +450,8 @@ mod tests {
             let offset = at as u64 * 10;
             assert_eq!(ledger.record(window, Offset(offset), Offset(offset + 10)), Admit::Write);
         }
-        assert_eq!(ledger.oldest_open(), Some((1, 50)));
+        assert_eq!(ledger.behind_bytes(), 50);
+        assert_eq!(ledger.open_behind(40).collect::<Vec<_>>(), [1, 2]);
         let state = ledger.after(|w| w == 2, &Rules::default()).unwrap();
         assert_eq!((state.resume, state.position), (Offset(0), Offset(50)));
         assert_eq!(state.done, BTreeMap::from([(2, Offset(50))]));

@@ -150,7 +150,7 @@ fn rows_are_sorted_in_each_row_group_if_asked() {
 
 #[test]
 fn memory_stays_within_its_bound() {
-    // 40 windows at once, 16 MiB for all of them: some must be closed for it.
+    // 40 windows at once, 16 MiB for all of them.
     let pad = "x".repeat(400);
     let noisy = |n: i64| {
         (0..pad.len())
@@ -170,7 +170,8 @@ fn memory_stays_within_its_bound() {
     assert_eq!(world.rows().len(), 100_000);
     assert_eq!(world.rows(), world.expected());
     assert!(most > 4 << 20 && most < 16 << 20, "{most}");
-    assert!(summary.files > 40, "{}", summary.files);
+    // Row groups end for it, not files.
+    assert!(summary.files < 80, "{}", summary.files);
 }
 
 #[test]

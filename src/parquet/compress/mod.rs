@@ -154,6 +154,7 @@ impl Compressor {
     pub fn memory_bytes(&self) -> usize {
         match &self.codec {
             CompressorOf::Zstd(c) => c.memory_bytes,
+            CompressorOf::Gzip(_) => DEFLATE_BYTES,
             _ => 0,
         }
     }
@@ -173,6 +174,9 @@ impl Compressor {
         }
     }
 }
+
+/// Window, hash chains and pending output.
+const DEFLATE_BYTES: usize = 320 << 10;
 
 impl fmt::Debug for Compressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,7 +27,7 @@ use super::validity::Validity;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::shred::LeafEntries;
 use crate::parquet::arrow::{Leaf, ValueOrder};
-use crate::parquet::compress::Compressor;
+use crate::parquet::compress::{Compression, Compressor};
 use crate::parquet::encoding::rle;
 use crate::parquet::format::encryption::ChunkCipher;
 use crate::parquet::format::{Encoding, Type};
@@ -40,6 +40,13 @@ pub(super) struct Press {
     pub scratch: Vec<u8>,
     /// Where encodings are tried.
     pub trial: Vec<u8>,
+}
+
+impl Press {
+    pub fn new(compression: Compression) -> Result<Press> {
+        let compressor = Compressor::new(compression)?;
+        Ok(Press { compressor, body: Vec::new(), scratch: Vec::new(), trial: Vec::new() })
+    }
 }
 
 /// Writes one column of one row group.

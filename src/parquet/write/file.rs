@@ -154,10 +154,10 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Closes the row group; without rows in it, nothing happens.
+    /// Closes the row group, if there are rows in it, and lets go of all memory that the next one does not need.
     pub fn flush(&mut self) -> Result<()> {
         self.check_usable()?;
-        let result = self.close_row_group();
+        let result = self.close_row_group().and_then(|()| self.presses.release());
         self.has_failed |= result.is_err();
         result
     }
@@ -186,8 +186,8 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Bytes in memory that the file's rows take: the pages of the open row group, one open page and
-    /// dictionary a column, and the page index so far.
+    /// Bytes in memory that the file takes: the pages of the open row group, one open page and dictionary a
+    /// column, compressors with their buffers, and the page index so far.
     pub fn memory_bytes(&self) -> usize {
         self.open.memory_bytes() + self.presses.memory_bytes() + self.indexes_bytes
     }

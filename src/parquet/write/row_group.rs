@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::parquet::arrow::node::Kind;
 use crate::parquet::arrow::shred::shred;
 use crate::parquet::arrow::{Leaf, ParquetSchema};
-use crate::parquet::compress::{Compression, Compressor};
+use crate::parquet::compress::Compression;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{ColumnChunk, RowGroup, SortingColumn, thrift};
 use crate::storage::Output;
@@ -32,9 +32,7 @@ impl Presses {
             let index = match presses.iter().position(|(compression, _)| *compression == options.compression) {
                 Some(index) => index,
                 None => {
-                    let compressor = Compressor::new(options.compression)?;
-                    let press = Press { compressor, body: Vec::new(), scratch: Vec::new(), trial: Vec::new() };
-                    presses.push((options.compression, press));
+                    presses.push((options.compression, Press::new(options.compression)?));
                     presses.len() - 1
                 }
             };
@@ -54,6 +52,14 @@ impl Presses {
             buffers.iter().map(|b| b.capacity()).sum::<usize>() + press.compressor.memory_bytes()
         };
         self.presses.iter().map(|(_, press)| of_press(press)).sum()
+    }
+
+    /// Lets go of buffers and of what compressors have gathered; the next page takes them anew.
+    pub fn release(&mut self) -> Result<()> {
+        for (compression, press) in &mut self.presses {
+            *press = Press::new(*compression)?;
+        }
+        Ok(())
     }
 }
 
