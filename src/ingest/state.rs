@@ -413,6 +413,30 @@ mod tests {
         ]
     }
 
+    /// Takes the steps, then reads and commits all, and checks that every record is committed once.
+    fn plays_out(logs: Vec<Vec<Option<i64>>>, steps: &[Step]) {
+        let mut model = Model::new(logs);
+        for step in steps {
+            match step {
+                Step::Read { partition, records } => model.read(*partition, *records),
+                Step::Commit { windows } => model.commit(windows, false),
+                Step::Crash => model.crash(),
+            }
+        }
+        for partition in 0..model.logs.len() {
+            model.read(partition, usize::MAX);
+        }
+        model.commit(&BTreeSet::new(), true);
+        model.check();
+        // And nothing is ahead any more.
+        assert!(model.ledgers.iter().all(|ledger| !ledger.is_ahead()));
+        model.crash();
+        for partition in 0..model.logs.len() {
+            model.read(partition, usize::MAX);
+        }
+        assert!(model.open.is_empty() && model.ledgers.iter().all(|ledger| !ledger.is_ahead()));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]
@@ -420,27 +444,17 @@ mod tests {
             logs in proptest::collection::vec(proptest::collection::vec(proptest::option::weighted(0.9, 0i64..6), 1..40), 1..4),
             steps in proptest::collection::vec(step(), 0..60),
         ) {
-            let mut model = Model::new(logs);
-            for step in &steps {
-                match step {
-                    Step::Read { partition, records } => model.read(*partition, *records),
-                    Step::Commit { windows } => model.commit(windows, false),
-                    Step::Crash => model.crash(),
-                }
-            }
-            for partition in 0..model.logs.len() {
-                model.read(partition, usize::MAX);
-            }
-            model.commit(&BTreeSet::new(), true);
-            model.check();
-            // And nothing is ahead any more.
-            prop_assert!(model.ledgers.iter().all(|ledger| !ledger.is_ahead()));
-            model.crash();
-            for partition in 0..model.logs.len() {
-                model.read(partition, usize::MAX);
-            }
-            prop_assert!(model.open.is_empty() && model.ledgers.iter().all(|ledger| !ledger.is_ahead()));
+            plays_out(logs, &steps);
         }
+    }
+
+    #[test]
+    fn what_failed_once() {
+        let read = |partition, records| Step::Read { partition, records };
+        let commit = || Step::Commit { windows: BTreeSet::from([3]) };
+        let logs = vec![vec![Some(3), None, None, None, Some(0), Some(3)], vec![None]];
+        plays_out(logs, &[read(2, 5), commit()]);
+        plays_out(vec![vec![Some(0), Some(3)]], &[read(0, 2), commit(), Step::Crash]);
     }
 
     #[test]
