@@ -70,6 +70,24 @@ def with_nulls(array):
     return array.take(indices)
 
 
+def encoding(mode, name):
+    """The encoding that a column of the type has in a file of that mode; None: the type cannot have it."""
+    kind = "fixed" if name in ("fixed5", "uuid", "float16", "decimal128_38", "decimal256_76") else \
+        "bytes" if name in ("string", "string_view", "large_string", "json", "binary") else \
+        name if name in ("bool", "float32", "float64", "null", "dictionary") else "integer"
+    return {
+        "delta": {"integer": "DELTA_BINARY_PACKED", "bytes": "DELTA_BYTE_ARRAY", "fixed": "DELTA_BYTE_ARRAY", "bool": "RLE"},
+        "split": {"integer": "BYTE_STREAM_SPLIT", "float32": "BYTE_STREAM_SPLIT", "float64": "BYTE_STREAM_SPLIT", "fixed": "BYTE_STREAM_SPLIT",
+                  "bytes": "DELTA_LENGTH_BYTE_ARRAY"},
+        "alp": {"float32": "ALP", "float64": "ALP"},
+    }[mode].get(kind)
+
+
+def types(mode):
+    """The types that a file of that encoding holds."""
+    return [name for name in leaves() if mode not in ("delta", "split", "alp") or encoding(mode, name)]
+
+
 # ---- nestings -----------------------------------------------------------------------------------------------------
 
 # Sizes of lists, so that there are empty ones, ones beside nulls, and as many elements as ROWS holds.
@@ -141,6 +159,10 @@ NESTINGS = ["flat", "list", "large_list", "fixed_list", "struct", "map", "list_l
 LEAF = {"flat": "", "list": ".list.element", "large_list": ".list.element", "fixed_list": ".list.element", "struct": ".value",
         "map": ".key_value.value", "list_list": ".list.element.list.element", "list_struct": ".list.element.value",
         "struct_list": ".value.list.element", "map_list": ".key_value.value.list.element"}
+
+
+# And what other leaf is there.
+BESIDE = {"struct": ".i", "list_struct": ".list.element.i", "map": ".key_value.key", "map_list": ".key_value.key"}
 
 
 def table(nesting, types):

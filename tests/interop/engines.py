@@ -19,7 +19,6 @@ import java  # noqa: E402
 from columns import is_list, raw  # noqa: E402
 
 pa.set_cpu_count(1)
-bridge = None
 
 
 def pyarrow(path, schema):
@@ -43,10 +42,14 @@ def polars(path, schema):
 
 
 def parquet_java(path, schema):
-    global bridge
-    bridge = bridge or java.Bridge()
-    rows = bridge.ask(read=path, columns=schema.names)["rows"]
+    rows = the_bridge().ask(read=path, columns=schema.names)["rows"]
     return {field.name: [java.from_java(row.get(field.name), field.type) for row in rows] for field in schema}
+
+
+def the_bridge():
+    if not hasattr(the_bridge, "made"):
+        the_bridge.made = java.Bridge()
+    return the_bridge.made
 
 
 def fast(path, schema):

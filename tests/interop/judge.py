@@ -8,10 +8,11 @@ import bloom
 import encrypted
 import files
 import matrix
+import peers
 import splice
 import tables
 
-PARTS = {"files": files.run, "encrypted": encrypted.run, "bloom": bloom.run, "matrix": matrix.run, "splice": splice.run,
+PARTS = {"files": files.run, "encrypted": encrypted.run, "bloom": bloom.run, "matrix": matrix.run, "peers": peers.run, "splice": splice.run,
          "tables": tables.run, "year": tables.run_year}
 
 

@@ -229,8 +229,9 @@ impl<'a, T: Delta> Decoder<'a, T> {
         let (&width, rest) = self.widths.split_first().unwrap_or((&0, &[]));
         self.widths = rest;
         self.width = u32::from(width);
-        if self.width > T::BITS {
-            return Err(self.cursor.corrupt(format!("a delta of {width} bits for a type of {}", T::BITS)));
+        // DuckDB takes the differences of 32-bit numbers in 64 bits, so that they have up to 33. The low 32 are what counts.
+        if self.width > u64::BITS {
+            return Err(self.cursor.corrupt(format!("a delta of {width} bits")));
         }
         self.packed_left = self.miniblock_values.min(self.left);
         let bytes = bit_pack::packed_bytes(self.miniblock_values, self.width);
@@ -292,6 +293,14 @@ mod tests {
             want.push(want[i] + 1 + if i < 128 { (i % 2) as i64 } else { 0 });
         }
         assert_eq!(decode::<i64>(&bytes, 130).expect("decodes"), want);
+    }
+
+    #[test]
+    fn small_numbers_with_wide_differences_are_read() {
+        let values = [i32::MIN, i32::MAX, 0, -1, i32::MIN, i32::MAX];
+        let wide = values.map(i64::from);
+        assert!(encoded(&wide).contains(&33), "a miniblock of 33 bits");
+        assert_eq!(decode::<i32>(&encoded(&wide), 6).expect("decodes"), values);
     }
 
     #[test]

@@ -54,8 +54,8 @@ fn candidates(physical: Type, compatibility: Compatibility) -> &'static [Encodin
         (Type::Float | Type::Double, Modern) => &[Plain, ByteStreamSplit],
         (Type::Float | Type::Double, Preview) => &[Plain, ByteStreamSplit, Alp],
         (Type::ByteArray, _) => &[Plain, DeltaLengthByteArray, DeltaByteArray],
-        (Type::FixedLenByteArray, Universal) => &[Plain, DeltaByteArray],
-        (Type::FixedLenByteArray, _) => &[Plain, DeltaByteArray, ByteStreamSplit],
+        // Polars 2.1 reads no deltas of fixed bytes.
+        (Type::FixedLenByteArray, Modern | Preview) => &[Plain, DeltaByteArray, ByteStreamSplit],
         _ => &[Plain],
     }
 }
@@ -131,6 +131,7 @@ pub(super) struct DictionaryPage<'a> {
 impl Choice {
     pub fn new(physical: Type, options: &ChunkOptions) -> Choice {
         let candidates = match options.encoding {
+            None if options.is_plain => vec![Encoding::Plain],
             None => candidates(physical, options.compatibility).to_vec(),
             Some(Encoding::RleDictionary) => vec![Encoding::Plain],
             Some(encoding) => vec![encoding],

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use arrow_schema::DataType;
+
 use super::bloom;
 use super::choose;
 use super::seal::Encryption;
@@ -342,6 +344,24 @@ impl WriterOptions {
             crc: self.crc,
             bloom_filter: column.bloom_filter.unwrap_or(self.bloom_filter),
             row_group_rows: self.row_group_rows,
+            is_plain: false,
+        }
+    }
+}
+
+impl ChunkOptions {
+    /// Leaves out, where the caller asked for no encoding, what an engine fails on although it reads the encoding elsewhere.
+    pub fn mind_readers(&mut self, leaf: &Leaf) {
+        if self.encoding.is_some() {
+            return;
+        }
+        if matches!(leaf.data_type, DataType::Dictionary(..)) {
+            // PyArrow makes a dictionary again of pages of a dictionary and PLAIN ones only, and inside structs only of the former.
+            self.is_plain = true;
+            self.encoding = self.dictionary.then_some(Encoding::RleDictionary);
+        } else if self.compatibility != Compatibility::Preview && leaf.rep_max == 0 && leaf.path.len() > 1 {
+            // Polars 2.1 loses count over several pages of deltas that cannot be null in a struct that can.
+            self.is_plain = true;
         }
     }
 }
@@ -398,6 +418,8 @@ pub(super) struct ChunkOptions {
     pub crc: bool,
     pub bloom_filter: BloomFilters,
     pub row_group_rows: usize,
+    /// Values outside of a dictionary are PLAIN, whatever the compatibility allows.
+    pub is_plain: bool,
 }
 
 #[cfg(test)]

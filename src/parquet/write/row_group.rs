@@ -28,7 +28,8 @@ impl Presses {
         let mut presses: Vec<(Compression, Press)> = Vec::new();
         let mut columns = Vec::with_capacity(leaves.len());
         for leaf in leaves {
-            let options = options.of_column(&leaf.name());
+            let mut options = options.of_column(&leaf.name());
+            options.mind_readers(leaf);
             let index = match presses.iter().position(|(compression, _)| *compression == options.compression) {
                 Some(index) => index,
                 None => {

@@ -10,6 +10,7 @@ import org.apache.parquet.column.ParquetProperties.WriterVersion;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.NanoTime;
 import org.apache.parquet.example.data.simple.SimpleGroup;
+import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.ParquetReader;
 import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.parquet.hadoop.api.ReadSupport;
@@ -34,7 +35,8 @@ import shaded.parquet.com.fasterxml.jackson.databind.node.ObjectNode;
  * Lets parquet-java read and write for tests/interop: one request a line, one answer a line, both JSON.
  *
  * <p>{"read": PATH, "columns": [NAME…]} → {"rows": [GROUP…]};
- * {"write": PATH, "schema": MESSAGE TYPE, "rows": [GROUP…], …options} → {}; either → {"error": TEXT}.
+ * {"write": PATH, "schema": MESSAGE TYPE, "rows": [GROUP…], …options} → {};
+ * {"copy": PATH, "write": PATH, …options} → {}; each → {"error": TEXT}.
  *
  * <p>A GROUP has a member for each field that is there: of a repeated one the array of its values. Values are as Parquet
  * stores them: integers as numbers, FLOAT and DOUBLE as the number that their bits are, bytes (and INT96's twelve) as hex.
@@ -52,7 +54,7 @@ public final class Bridge {
       ObjectNode answer;
       try {
         JsonNode request = JSON.readTree(line);
-        answer = request.has("read") ? read(request) : write(request);
+        answer = request.has("read") ? read(request) : request.has("copy") ? copy(request) : write(request);
       } catch (Throwable problem) {
         answer = JSON.createObjectNode().put("error", text(problem));
       }
@@ -100,7 +102,7 @@ public final class Bridge {
   }
 
   private static MessageType projection(InputFile file, JsonNode columns) throws Exception {
-    try (var open = org.apache.parquet.hadoop.ParquetFileReader.open(file)) {
+    try (var open = ParquetFileReader.open(file)) {
       MessageType all = open.getFooter().getFileMetaData().getSchema();
       Type[] wanted = new Type[columns.size()];
       for (int i = 0; i < wanted.length; i++) {
@@ -148,6 +150,32 @@ public final class Bridge {
 
   private static ObjectNode write(JsonNode request) throws Exception {
     MessageType schema = MessageTypeParser.parseMessageType(request.get("schema").asText());
+    try (ParquetWriter<Group> out = writer(request, schema)) {
+      for (JsonNode row : request.get("rows")) {
+        Group group = new SimpleGroup(schema);
+        fill(group, row);
+        out.write(group);
+      }
+    }
+    return JSON.createObjectNode();
+  }
+
+  private static ObjectNode copy(JsonNode request) throws Exception {
+    InputFile file = new LocalInputFile(Paths.get(request.get("copy").asText()));
+    MessageType schema;
+    try (var open = ParquetFileReader.open(file)) {
+      schema = open.getFooter().getFileMetaData().getSchema();
+    }
+    try (ParquetReader<Group> reader = new Reader(file).withConf(new Configuration(false)).build();
+        ParquetWriter<Group> out = writer(request, schema)) {
+      for (Group row = reader.read(); row != null; row = reader.read()) {
+        out.write(row);
+      }
+    }
+    return JSON.createObjectNode();
+  }
+
+  private static ParquetWriter<Group> writer(JsonNode request, MessageType schema) throws Exception {
     var path = Paths.get(request.get("write").asText());
     Files.deleteIfExists(path);
     var writer = ExampleParquetWriter.builder(new LocalOutputFile(path))
@@ -161,16 +189,9 @@ public final class Bridge {
         .withRowGroupRowCountLimit(request.path("row_group_rows").asInt(1 << 20))
         .withPageWriteChecksumEnabled(true);
     for (JsonNode column : request.path("bloom")) {
-      writer.withBloomFilterEnabled(column.asText(), true);
+      writer.withBloomFilterEnabled(column.asText(), true).withBloomFilterNDV(column.asText(), 50);
     }
-    try (ParquetWriter<Group> out = writer.build()) {
-      for (JsonNode row : request.get("rows")) {
-        Group group = new SimpleGroup(schema);
-        fill(group, row);
-        out.write(group);
-      }
-    }
-    return JSON.createObjectNode();
+    return writer.build();
   }
 
   private static void fill(Group group, JsonNode members) {
