@@ -87,7 +87,7 @@ struct FinishingFile {
 
 enum Work {
     Thread(JoinHandle<Result<FinishedFile>>),
-    Done(Result<FinishedFile>),
+    Done(Box<Result<FinishedFile>>),
 }
 
 impl Finishing {
@@ -121,7 +121,7 @@ impl Finishing {
                 thread.map_err(|e| Error::io(format!("cannot start a thread to finish a file: {e}")).with_source(e))?,
             )
         } else {
-            Work::Done(open.finish(&recipe, storage.as_ref()))
+            Work::Done(Box::new(open.finish(&recipe, storage.as_ref())))
         };
         self.files.push_back(FinishingFile { window, rows, memory_bytes, work });
         Ok(())
@@ -134,7 +134,7 @@ impl Finishing {
             Work::Thread(thread) => {
                 thread.join().unwrap_or_else(|_| Err(Error::io("the thread that finished a file has panicked")))
             }
-            Work::Done(file) => file,
+            Work::Done(file) => *file,
         };
         Some((window, rows, file))
     }
