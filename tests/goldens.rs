@@ -1,4 +1,4 @@
-//! Reads the Parquet files in `goldens/`, which PyArrow wrote, and compares each with its contents: types, nulls and values,
+//! Reads the Parquet files in `goldens/`, which PyArrow and others wrote, and compares each with its contents: types, nulls and values,
 //! bit by bit. See `goldens/README.md`.
 #![allow(
     clippy::unwrap_used,
@@ -10,9 +10,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
 use hypostyle::parquet::write::{FileWriter, WriterOptions};
@@ -106,14 +107,21 @@ impl Golden {
     }
 }
 
+/// What PyArrow wrote, and what others wrote.
 fn goldens() -> Vec<Golden> {
-    let manifest: Manifest = serde_json::from_reader(File::open(folder().join("manifest.json")).unwrap()).unwrap();
-    let named = manifest.files.len();
-    let there =
-        std::fs::read_dir(folder()).unwrap().filter(|entry| is_parquet(&entry.as_ref().unwrap().path())).count();
-    assert!(named > 50, "the manifest names {named} files");
-    assert_eq!(named, there, "manifest.json and the folder disagree");
-    manifest.files
+    [(folder(), 50), (folder().join("others"), 10)]
+        .into_iter()
+        .flat_map(|(folder, at_least)| {
+            let manifest: Manifest =
+                serde_json::from_reader(File::open(folder.join("manifest.json")).unwrap()).unwrap();
+            let named = manifest.files.len();
+            let entries = std::fs::read_dir(&folder).unwrap();
+            let there = entries.filter(|entry| is_parquet(&entry.as_ref().unwrap().path())).count();
+            assert!(named > at_least, "the manifest names {named} files");
+            assert_eq!(named, there, "manifest.json and the folder disagree");
+            manifest.files
+        })
+        .collect()
 }
 
 fn is_parquet(path: &Path) -> bool {
@@ -136,10 +144,8 @@ fn differences(file: &str, found: &RecordBatch, expected: &RecordBatch) -> Vec<S
         let schema = found.schema();
         let field = schema.field(at);
         let mut column = found.column(at).clone();
-        // What a map's entries are called is the file's to say ("key_value"); PyArrow gives them a name of its own.
-        if let (DataType::Map(ours, a), DataType::Map(theirs, b)) = (field.data_type(), wanted.data_type())
-            && (ours.data_type(), a) == (theirs.data_type(), b)
-        {
+        // What elements and entries are called is the file's to say ("key_value", "bag"); PyArrow gives them names of its own.
+        if wanted.data_type().is_nested() && renamed(column.data_type()) == renamed(wanted.data_type()) {
             column = arrow_cast::cast(&column, wanted.data_type()).unwrap();
         }
         let extension = |field: &arrow_schema::Field| field.metadata().get("ARROW:extension:name").cloned();
@@ -158,4 +164,27 @@ fn differences(file: &str, found: &RecordBatch, expected: &RecordBatch) -> Vec<S
         }
     }
     faults
+}
+
+/// The type with names of our own for elements and entries.
+fn renamed(data_type: &DataType) -> DataType {
+    let named = |field: &FieldRef, name: &str| {
+        Arc::new(
+            Field::new(name, renamed(field.data_type()), field.is_nullable()).with_metadata(field.metadata().clone()),
+        )
+    };
+    match data_type {
+        DataType::List(element) => DataType::List(named(element, "element")),
+        DataType::LargeList(element) => DataType::LargeList(named(element, "element")),
+        DataType::FixedSizeList(element, size) => DataType::FixedSizeList(named(element, "element"), *size),
+        DataType::Map(entries, sorted) => match entries.data_type() {
+            DataType::Struct(parts) => {
+                let parts = parts.iter().zip(["key", "value"]).map(|(part, name)| named(part, name)).collect();
+                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(parts), false)), *sorted)
+            }
+            other => other.clone(),
+        },
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| named(field, field.name())).collect()),
+        other => other.clone(),
+    }
 }

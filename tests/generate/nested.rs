@@ -8,13 +8,23 @@ use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 use proptest::prelude::*;
 
-use super::Random;
+use super::{Nulls, Random};
 
 /// Random types: what they are made of matters less than how they nest.
 pub fn data_type() -> impl Strategy<Value = DataType> {
-    let leaf = prop_oneof![Just(DataType::Int32), Just(DataType::Utf8)];
+    nested(prop_oneof![Just(DataType::Int32), Just(DataType::Utf8)])
+}
+
+/// Random types of every leaf that can be written; but dictionaries, where a null may be the key's or the value's.
+pub fn any_type() -> impl Strategy<Value = DataType> {
+    let mut leaves = super::every_type();
+    leaves.retain(|t| !matches!(t, DataType::Dictionary(..)));
+    nested(prop::sample::select(leaves))
+}
+
+fn nested(leaf: impl Strategy<Value = DataType> + 'static) -> impl Strategy<Value = DataType> {
     leaf.prop_recursive(3, 12, 3, |inner| {
-        let field = (inner, any::<bool>());
+        let field = (inner, any::<bool>()).prop_map(|(t, n)| (t.clone(), n || t == DataType::Null));
         prop_oneof![
             field.clone().prop_map(|(t, n)| DataType::List(Arc::new(Field::new("element", t, n)))),
             field.clone().prop_map(|(t, n)| DataType::LargeList(Arc::new(Field::new("element", t, n)))),
@@ -81,6 +91,9 @@ pub fn array(field: &Field, len: usize, r: &mut Random) -> ArrayRef {
             let entries = array(f, offsets[len] as usize, r).as_struct().clone();
             Arc::new(arrow_array::MapArray::new(f.clone(), offsets, entries, nulls, *sorted))
         }
-        other => unreachable!("{other}"),
+        leaf => {
+            let some = if field.is_nullable() { Nulls::Some } else { Nulls::None };
+            super::array(leaf, len, some, Some(30), r)
+        }
     }
 }

@@ -359,11 +359,17 @@ impl ChunkOptions {
             // PyArrow makes a dictionary again of pages of a dictionary and PLAIN ones only, and inside structs only of the former.
             self.is_plain = true;
             self.encoding = self.dictionary.then_some(Encoding::RleDictionary);
-        } else if self.compatibility != Compatibility::Preview && leaf.rep_max == 0 && leaf.path.len() > 1 {
+        } else if self.compatibility != Compatibility::Preview && is_in_struct(leaf) {
             // Polars 2.1 loses count over several pages of deltas that cannot be null in a struct that can.
             self.is_plain = true;
         }
     }
+}
+
+/// Whether what is right around the leaf is a struct, and not a list or a map.
+fn is_in_struct(leaf: &Leaf) -> bool {
+    let path: Vec<&str> = leaf.path.iter().map(String::as_str).collect();
+    path.len() > 1 && !matches!(path.as_slice(), [.., "list", "element"] | [.., "key_value", "key" | "value"])
 }
 
 impl ColumnOptions {
