@@ -8,7 +8,7 @@
 //! are written anew. What a file says that does not hold in the new one is left out and never changed: bounds in
 //! another order than the new file's, indexes that cannot be right.
 //!
-//! Memory is bounded by the footers of all files and a piece of [`PIECE_BYTES`].
+//! Memory is bounded by the footers of all files and a piece of 4 MiB.
 
 mod chunk;
 mod source;
