@@ -61,11 +61,9 @@ impl Split {
 
 /// The bytes of a part; the last one has no end.
 fn part_of_file(part: Part, bytes: u64) -> Range<u64> {
-    let border = |number: u64| match number {
-        n if n >= part.of => u64::MAX,
-        n => u64::try_from(u128::from(bytes) * u128::from(n) / u128::from(part.of)).unwrap_or(u64::MAX),
-    };
-    border(part.number)..border(part.number + 1)
+    let Range { start, end } = part.of_bytes(u128::from(bytes));
+    let byte = |at: u128| u64::try_from(at).unwrap_or(u64::MAX);
+    byte(start)..if part.number + 1 == part.of { u64::MAX } else { byte(end) }
 }
 
 fn parse_range(text: &str) -> std::result::Result<Range<u64>, String> {

@@ -192,6 +192,12 @@ impl Table {
 }
 
 impl Part {
+    /// Its own of `total` bytes: all parts together have each byte once.
+    pub(crate) fn of_bytes(self, total: u128) -> Range<u128> {
+        let border = |number: u64| total * u128::from(number) / u128::from(self.of);
+        border(self.number)..border(self.number + 1)
+    }
+
     /// The files that lie in this part of the bytes of all, and which of their bytes do. Every row group has its middle in
     /// just one part, even if a file is not as long as the log says: its last part has no end.
     fn of_files(self, files: Vec<Planned>) -> Result<Vec<Planned>> {
@@ -201,8 +207,7 @@ impl Part {
         }
         let bytes = |planned: &Planned| u128::from(planned.file.bytes.max(1));
         let total: u128 = files.iter().map(bytes).sum();
-        let border = |number: u64| total * u128::from(number) / u128::from(of);
-        let (from, to) = (border(number), border(number + 1));
+        let Range { start: from, end: to } = self.of_bytes(total);
         let mut of_part = Vec::new();
         let mut start = 0;
         for planned in files {

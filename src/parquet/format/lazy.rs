@@ -132,6 +132,20 @@ impl Footer {
         thrift::decode(bytes, self.base + u64::from(at)).map(|(chunk, _)| chunk)
     }
 
+    /// Bytes that the chunks of a row group take as they are stored: their sum where the group tells it, as writers of old do
+    /// not, else chunk by chunk. One whose metadata is encrypted tells nothing and counts as 0.
+    pub(crate) fn stored_bytes(&self, group: usize) -> impl Iterator<Item = Result<u64>> + '_ {
+        let bytes = |n: i64| u64::try_from(n).ok();
+        let found = self.groups.get(group);
+        let told = found.and_then(|group| group.total_compressed_size).and_then(bytes);
+        let untold = found.filter(|_| told.is_none()).map_or(0, |group| group.columns);
+        let of_chunk = move |column| {
+            let meta = self.chunk(group, column)?.meta_data;
+            Ok(meta.and_then(|meta| bytes(meta.total_compressed_size)).unwrap_or(0))
+        };
+        told.map(Ok).into_iter().chain((0..untold).map(of_chunk))
+    }
+
     /// All of it, decoded once.
     ///
     /// # Errors

@@ -343,14 +343,8 @@ impl Scan {
 
     /// Bytes of all column chunks of a group.
     fn group_bytes(&self, number: usize) -> u64 {
-        let Some(group) = self.file.footer.groups.get(number) else { return 0 };
-        if let Some(bytes) = group.total_compressed_size.and_then(|n| u64::try_from(n).ok()) {
-            return bytes;
-        }
-        // Writers of old do not tell the sum.
-        let chunks = (0..group.columns).filter_map(|column| self.file.footer.chunk(number, column).ok());
-        let sizes = chunks.filter_map(|c| u64::try_from(c.meta_data?.total_compressed_size).ok());
-        sizes.fold(0, u64::saturating_add)
+        // These are counts: a chunk that cannot be read is an error where its column is.
+        self.file.footer.stored_bytes(number).flatten().fold(0, u64::saturating_add)
     }
 
     fn batch(&self, arrays: &[Option<ArrayRef>], rows: usize) -> Result<RecordBatch> {

@@ -12,7 +12,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::parquet::format::{ColumnChunk, Footer, Group};
+use crate::parquet::format::{ColumnChunk, Footer};
 
 /// The least offset that data can have: the magic stands before it.
 const DATA_MIN: i64 = 4;
@@ -50,22 +50,9 @@ fn first_page(chunk: &ColumnChunk) -> Option<i64> {
 /// The byte in the middle of row group `number`; that of a group without columns is the file's first.
 fn middle(footer: &Footer, number: usize) -> Result<u64> {
     let Some(start) = start(footer, number)? else { return Ok(0) };
-    let bytes = footer.groups.get(number).map_or(Ok(0), |group| stored_bytes(footer, number, group))?;
+    // A sum that does not fit is as large as can be.
+    let bytes = footer.stored_bytes(number).try_fold(0u64, |sum, bytes| bytes.map(|n| sum.saturating_add(n)))?;
     Ok(start.saturating_add(bytes / 2))
-}
-
-/// Bytes of all chunks of a group, as they are stored. A sum that does not fit is as large as can be.
-fn stored_bytes(footer: &Footer, number: usize, group: &Group) -> Result<u64> {
-    if let Some(bytes) = group.total_compressed_size.and_then(|n| u64::try_from(n).ok()) {
-        return Ok(bytes);
-    }
-    // Writers of old do not tell the sum.
-    let mut sum = 0u64;
-    for column in 0..group.columns {
-        let meta = footer.chunk(number, column)?.meta_data;
-        sum = sum.saturating_add(meta.and_then(|m| u64::try_from(m.total_compressed_size).ok()).unwrap_or(0));
-    }
-    Ok(sum)
 }
 
 /// The row groups of a scan: those that all of its options name, in the order in which it names them.
