@@ -12,6 +12,7 @@
 //! | read one under another schema | [`with_schema`](parquet::read::ScanOptions::with_schema) |
 //! | have a table with atomic commits | [`table::Table`] |
 //! | follow NDJSON files into a table, exactly once | [`log::NdjsonLog`] and [`ingest::Ingest`] |
+//! | bound the memory of many readers together | [`MemoryBudget`] |
 //! | ask for rows | [`predicate::col`], or SQL through [`predicate::sql`] |
 //! | keep it all in memory, or let the disk fail | [`storage::Memory`], [`storage::Faulty`] |
 //!
@@ -67,6 +68,7 @@
 //!   within a budget of memory that the caller sets.
 //! - A file or commit is there whole and durable, or not at all.
 
+pub mod budget;
 pub mod cursor;
 pub mod error;
 pub mod ingest;
@@ -79,4 +81,5 @@ pub mod table;
 #[cfg(feature = "cli")]
 pub mod cli;
 
+pub use budget::MemoryBudget;
 pub use error::{Error, Result};

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("cursor", &["error"]),
+    ("budget", &["error"]),
     ("storage", &["error"]),
     ("predicate", &["error"]),
     ("parquet::compress", &["error", "cursor"]),
@@ -24,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("parquet::arrow", &["error", "parquet::format"]),
     ("parquet::splice", &["error", "storage", "parquet::format", "parquet::arrow"]),
     // And all that `read` has: what they share is below `splice`, or named here.
-    ("parquet::write", &["cursor", "predicate", "parquet::compress", "parquet::encoding", "parquet::splice"]),
+    ("parquet::write", &["cursor", "budget", "predicate", "parquet::compress", "parquet::encoding", "parquet::splice"]),
     ("parquet::read", PARQUET_BELOW),
     ("parquet", &["parquet::write", "parquet::read"]),
     ("table", &["storage", "predicate", "parquet"]),
@@ -38,6 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const PARQUET_BELOW: &[&str] = &[
     "error",
     "cursor",
+    "budget",
     "storage",
     "predicate",
     "parquet::compress",
@@ -47,7 +49,7 @@ const PARQUET_BELOW: &[&str] = &[
 ];
 
 /// What the crate's root re-exports, and the layer it comes from.
-const ROOT_NAMES: &[(&str, &str)] = &[("Error", "error"), ("Result", "error")];
+const ROOT_NAMES: &[(&str, &str)] = &[("Error", "error"), ("Result", "error"), ("MemoryBudget", "budget")];
 
 const LINES_MAX: usize = 600;
 const BANNED_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc"];

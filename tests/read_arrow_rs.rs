@@ -354,7 +354,7 @@ fn all_matching_groups_are_not_judged_row_by_row() {
 
 #[test]
 fn a_budget_that_is_too_small_is_a_limit() {
-    let (_, file) = sorted_file(ReaderOptions::default().with_memory_bytes(30_000));
+    let (_, file) = sorted_file(ReaderOptions::default().with_memory_bytes(60_000));
     let e = file.scan(ScanOptions::default()).unwrap().find_map(Result::err).unwrap();
     assert!(matches!(e, Error::Limit(_)), "{e}");
 }

@@ -31,7 +31,9 @@ pub struct Footer {
     base: u64,
     /// Where in `bytes` each column chunk begins, row group after row group.
     chunks: Vec<u32>,
+    /// What the fields above take in memory, and what all of the footer may take besides.
     memory_bytes: usize,
+    memory_left: usize,
     whole: OnceLock<FileMetaData>,
 }
 
@@ -79,7 +81,7 @@ impl Footer {
         let mut encryption_algorithm = None;
         let mut footer_signing_key_metadata = None;
         let mut chunks = Vec::new();
-        let mut r = Reader::new(&bytes, base);
+        let mut r = Reader::within(&bytes, base, limits.memory_bytes);
         r.fields(|r, id, kind| {
             match (id, kind) {
                 (1, _) => version = r.value(kind)?.or(version),
@@ -87,7 +89,7 @@ impl Footer {
                 (3, _) => num_rows = r.value(kind)?.or(num_rows),
                 (4, Kind::List) => {
                     chunks.clear();
-                    groups = Some(row_groups(r, &mut chunks, limits.memory_bytes)?);
+                    groups = Some(row_groups(r, &mut chunks)?);
                 }
                 (5, _) => key_value_metadata = r.value(kind)?.or(key_value_metadata.take()),
                 (6, _) => created_by = r.value(kind)?.or(created_by.take()),
@@ -100,6 +102,7 @@ impl Footer {
         })?;
         let none = |field| missing(&r, "FileMetaData", field);
         let schema = schema.ok_or_else(|| none("schema"))?;
+        let memory_bytes = limits.memory_bytes - r.memory_left();
         let footer = Footer {
             version: version.ok_or_else(|| none("version"))?,
             num_rows: num_rows.ok_or_else(|| none("num_rows"))?,
@@ -111,7 +114,8 @@ impl Footer {
             footer_signing_key_metadata,
             base,
             chunks,
-            memory_bytes: limits.memory_bytes,
+            memory_bytes,
+            memory_left: r.memory_left(),
             whole: OnceLock::new(),
             bytes,
         };
@@ -154,11 +158,26 @@ impl Footer {
         match self.whole.get() {
             Some(whole) => Ok(whole),
             None => {
-                check_memory(self.chunks.len().saturating_mul(size_of::<ColumnChunk>()), self.memory_bytes)?;
-                let whole = super::footer::decode(&self.bytes, self.base)?;
+                let mut r = Reader::within(&self.bytes, self.base, self.memory_left);
+                let whole = FileMetaData::read(&mut r, Kind::Struct)?;
                 Ok(self.whole.get_or_init(|| whole))
             }
         }
+    }
+
+    /// Whether [`whole`](Self::whole) has been asked for.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.get().is_some()
+    }
+
+    /// What was decoded of it takes in memory, in bytes, [`whole`](Self::whole) aside.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// What [`whole`](Self::whole) takes in memory about, in bytes.
+    pub(crate) fn whole_memory_bytes(&self) -> usize {
+        self.chunks.len().saturating_mul(size_of::<ColumnChunk>()).saturating_add(self.bytes.len())
     }
 
     /// Bytes that the footer takes in the file.
@@ -173,6 +192,7 @@ fn elements(r: &mut Reader<'_>, count_max: usize) -> Result<Vec<SchemaElement>> 
     if count > count_max {
         return Err(Error::limit(format!("a schema of {count} elements, {count_max} are the most that is asked for")));
     }
+    r.take_memory(count.saturating_mul(size_of::<SchemaElement>()))?;
     let mut elements = Vec::with_capacity(count.min(4096));
     for _ in 0..count {
         elements.push(SchemaElement::read(r, Kind::Struct)?);
@@ -180,23 +200,14 @@ fn elements(r: &mut Reader<'_>, count_max: usize) -> Result<Vec<SchemaElement>> 
     Ok(elements)
 }
 
-fn check_memory(bytes: usize, bytes_max: usize) -> Result<()> {
-    if bytes > bytes_max {
-        return Err(Error::limit(format!(
-            "the footer takes {bytes} bytes in memory, the reader may take {bytes_max}: raise memory_bytes"
-        )));
-    }
-    Ok(())
-}
-
-fn row_groups(r: &mut Reader<'_>, chunks: &mut Vec<u32>, memory_bytes: usize) -> Result<Vec<Group>> {
+fn row_groups(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Vec<Group>> {
     let (kind, count) = r.list()?;
     structs(r, kind, count)?;
     // The count is bounded by the bytes, not by what the groups take in memory.
+    r.take_memory(count.saturating_mul(size_of::<Group>()))?;
     let mut groups = Vec::with_capacity(count.min(4096));
     for _ in 0..count {
         groups.push(row_group(r, chunks)?);
-        check_memory(groups.len() * size_of::<Group>() + chunks.len() * size_of::<u32>(), memory_bytes)?;
     }
     Ok(groups)
 }
@@ -211,6 +222,7 @@ fn row_group(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Group> {
             (1, Kind::List) => {
                 let (kind, count) = r.list()?;
                 structs(r, kind, count)?;
+                r.take_memory(count.saturating_mul(size_of::<u32>()))?;
                 chunks.truncate(first);
                 for _ in 0..count {
                     chunks.push(u32::try_from(r.cursor.position()).unwrap_or(u32::MAX));

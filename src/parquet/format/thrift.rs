@@ -72,12 +72,43 @@ impl Kind {
 pub(crate) struct Reader<'a> {
     pub cursor: Cursor<'a>,
     depth: u32,
+    /// What may be allocated yet, in bytes: a byte of input can stand for a large struct.
+    memory_left: usize,
 }
 
 impl<'a> Reader<'a> {
     /// `base` is the file position of the first byte, for errors.
     pub fn new(bytes: &'a [u8], base: u64) -> Reader<'a> {
-        Reader { cursor: Cursor::with_base(bytes, base), depth: 0 }
+        Reader { cursor: Cursor::with_base(bytes, base), depth: 0, memory_left: usize::MAX }
+    }
+
+    /// The same, which allocates no more than `memory_bytes`.
+    pub fn within(bytes: &'a [u8], base: u64, memory_bytes: usize) -> Reader<'a> {
+        Reader { memory_left: memory_bytes, ..Reader::new(bytes, base) }
+    }
+
+    /// Asked before `bytes` are allocated; [`Error::Limit`] where they are too many.
+    #[inline]
+    pub fn take_memory(&mut self, bytes: usize) -> Result<()> {
+        match self.memory_left.checked_sub(bytes) {
+            Some(left) => {
+                self.memory_left = left;
+                Ok(())
+            }
+            None => Err(self.no_memory(bytes)),
+        }
+    }
+
+    #[cold]
+    fn no_memory(&self, bytes: usize) -> Error {
+        let message = format!("metadata that takes {bytes} bytes more in memory, {} are left", self.memory_left);
+        let at = self.cursor.corrupt("").place().byte;
+        Error::limit(format!("{message}: raise memory_bytes")).at_byte(at.unwrap_or_default())
+    }
+
+    /// What may be allocated yet, in bytes.
+    pub fn memory_left(&self) -> usize {
+        self.memory_left
     }
 
     fn enter(&mut self) -> Result<()> {
@@ -315,7 +346,9 @@ impl Value for f64 {
 impl Value for Vec<u8> {
     const KIND: Kind = Kind::Binary;
     fn read(r: &mut Reader<'_>, _: Kind) -> Result<Vec<u8>> {
-        r.binary().map(<[u8]>::to_vec)
+        let bytes = r.binary()?;
+        r.take_memory(bytes.len())?;
+        Ok(bytes.to_vec())
     }
     fn write(&self, w: &mut Writer) {
         put_varint(&mut w.out, self.len() as u64);
@@ -327,7 +360,10 @@ impl Value for String {
     const KIND: Kind = Kind::Binary;
     fn read(r: &mut Reader<'_>, _: Kind) -> Result<String> {
         // Names in real files are not always UTF-8; a lossy name beats an unreadable file.
-        r.binary().map(|b| String::from_utf8_lossy(b).into_owned())
+        let bytes = r.binary()?;
+        // A byte that is no UTF-8 becomes three.
+        r.take_memory(bytes.len())?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
     fn write(&self, w: &mut Writer) {
         put_varint(&mut w.out, self.len() as u64);
@@ -343,6 +379,7 @@ impl<T: Value> Value for Vec<T> {
             return Err(r.cursor.corrupt(format!("list of {kind:?} where {:?} belong", T::KIND)));
         }
         // The count is bounded by the bytes, not by what the elements take in memory.
+        r.take_memory(count.saturating_mul(size_of::<T>()))?;
         let mut list = Vec::with_capacity(count.min(4096 / size_of::<T>().max(1) + 1));
         for _ in 0..count {
             list.push(T::read_element(r, kind)?);
@@ -370,6 +407,11 @@ pub(crate) fn decode<T: Value>(bytes: &[u8], base: u64) -> Result<(T, usize)> {
     let mut r = Reader::new(bytes, base);
     let value = T::read(&mut r, T::KIND)?;
     Ok((value, r.cursor.position()))
+}
+
+/// The same, which allocates no more than `memory_bytes`.
+pub(crate) fn decode_within<T: Value>(bytes: &[u8], base: u64, memory_bytes: usize) -> Result<T> {
+    T::read(&mut Reader::within(bytes, base, memory_bytes), T::KIND)
 }
 
 /// Where the struct at the start of `bytes` ends, without the fast way.
@@ -524,76 +566,4 @@ macro_rules! choice {
 pub(crate) use choice;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    record! {
-        /// A test record.
-        pub struct Sample {
-            1: required a: i32,
-            2: optional b: bool,
-            20: optional c: Vec<i64>,
-            21: optional d: Vec<bool>,
-            22: optional e: String,
-        }
-    }
-
-    fn sample() -> Sample {
-        Sample {
-            a: -5,
-            b: Some(false),
-            c: Some((0..20).collect()),
-            d: Some(vec![true, false, true]),
-            e: Some("hé".into()),
-        }
-    }
-
-    #[test]
-    fn a_record_round_trips_with_short_and_long_heads() {
-        let bytes = encode(&sample());
-        // 1: i32 zigzag(-5) = 9; 2: bool false in its head; 20: long form, id zigzag(20) = 40.
-        assert_eq!(bytes.first_chunk(), Some(&[0x15, 9, 0x12, 0x09, 40]));
-        let (back, used) = decode::<Sample>(&bytes, 0).expect("decodes");
-        assert_eq!(back, sample());
-        assert_eq!(used, bytes.len());
-    }
-
-    #[test]
-    fn every_truncation_is_an_error() {
-        let bytes = encode(&sample());
-        for n in 0..bytes.len() {
-            assert!(decode::<Sample>(&bytes[..n], 0).is_err(), "{n} of {} bytes", bytes.len());
-        }
-    }
-
-    #[test]
-    fn unknown_fields_are_skipped_and_missing_ones_named() {
-        // Field 3 of type map<i32, binary> with one entry, then field 1 in long form.
-        let bytes = [0x3b, 1, 0x58, 2, 1, b'x', 0x05, 2, 14, 0];
-        assert_eq!(decode::<Sample>(&bytes, 0).expect("decodes").0.a, 7);
-        let e = decode::<Sample>(&[0], 40).expect_err("a is required");
-        assert_eq!(e.to_string(), "at byte 41: Sample has no a");
-    }
-
-    #[test]
-    fn nesting_and_list_sizes_are_bounded() {
-        // Unknown structs in structs without end.
-        assert!(decode::<Sample>(&[0x3c; 1000], 0).is_err());
-        // A list that claims 2^40 elements.
-        let mut bytes = vec![0x39, 0xf5];
-        put_varint(&mut bytes, 1 << 40);
-        assert!(decode::<Sample>(&bytes, 0).expect_err("too long").to_string().contains("list of"));
-    }
-
-    open_enum! {
-        /// A test enum.
-        pub enum Colour { Red = 0, Blue = 2, }
-    }
-
-    #[test]
-    fn an_enum_keeps_values_of_the_future() {
-        let (colours, _) =
-            decode::<Vec<Colour>>(&encode(&vec![Colour::Red, Colour::Unknown(77), Colour::Blue]), 0).expect("decodes");
-        assert_eq!(colours, [Colour::Red, Colour::Unknown(77), Colour::Blue]);
-    }
-}
+mod tests;

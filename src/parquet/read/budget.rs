@@ -1,23 +1,20 @@
-//! What a scan may hold in memory, taken before it is allocated.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! What a file and its scans may hold in memory, and how large their pages may be.
 
 use super::ReaderOptions;
+use crate::budget::{self, MemoryBudget};
 use crate::error::{Error, Result};
 use crate::parquet::format::{PageHeader, PageType};
 
-/// A number of bytes that reservations share.
+/// The memory of a file's reader, and the bounds of its pages.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
-    shared: Arc<Shared>,
+    memory: MemoryBudget,
+    pages: PageLimits,
 }
 
-#[derive(Debug)]
-struct Shared {
-    limit: usize,
-    used: AtomicUsize,
-    /// Bytes of a page, and of a dictionary page.
+/// Bytes of a page, and of a dictionary page.
+#[derive(Debug, Clone, Copy)]
+struct PageLimits {
     page_max: usize,
     dictionary_max: usize,
 }
@@ -29,26 +26,30 @@ impl Budget {
     }
 
     pub(super) fn of(options: &ReaderOptions) -> Budget {
-        let shared = Shared {
-            limit: options.memory_bytes,
-            used: AtomicUsize::new(0),
-            page_max: options.page_bytes_max,
-            dictionary_max: options.dictionary_bytes_max,
+        let memory = match &options.memory {
+            Some(whole) => whole.part(options.memory_bytes),
+            None => MemoryBudget::new(options.memory_bytes),
         };
-        Budget { shared: Arc::new(shared) }
+        let pages = PageLimits { page_max: options.page_bytes_max, dictionary_max: options.dictionary_bytes_max };
+        Budget { memory, pages }
+    }
+
+    /// Without the bounds of pages.
+    pub(super) fn memory(&self) -> &MemoryBudget {
+        &self.memory
     }
 
     /// A reservation of nothing yet.
     pub(super) fn reservation(&self) -> Reservation {
-        Reservation { shared: Arc::clone(&self.shared), bytes: 0 }
+        Reservation { taken: self.memory.reservation(), pages: self.pages }
     }
 }
 
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    shared: Arc<Shared>,
-    bytes: usize,
+    taken: budget::Reservation,
+    pages: PageLimits,
 }
 
 impl Reservation {
@@ -56,8 +57,8 @@ impl Reservation {
     pub(super) fn check_page(&self, header: &PageHeader) -> Result<()> {
         let bytes = header.uncompressed_page_size.max(header.compressed_page_size);
         let (max, name) = match header.type_ {
-            PageType::DictionaryPage => (self.shared.dictionary_max, "dictionary_bytes_max"),
-            _ => (self.shared.page_max, "page_bytes_max"),
+            PageType::DictionaryPage => (self.pages.dictionary_max, "dictionary_bytes_max"),
+            _ => (self.pages.page_max, "page_bytes_max"),
         };
         match usize::try_from(bytes) {
             Ok(bytes) if bytes > max => {
@@ -70,47 +71,6 @@ impl Reservation {
     /// Makes it `bytes` in all; [`Error::Limit`] when the budget has not that much left.
     #[inline]
     pub(super) fn resize(&mut self, bytes: usize) -> Result<()> {
-        if bytes <= self.bytes {
-            self.shared.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
-            self.bytes = bytes;
-            return Ok(());
-        }
-        let more = bytes - self.bytes;
-        let used = self.shared.used.fetch_add(more, Ordering::Relaxed);
-        if used.checked_add(more).is_none_or(|sum| sum > self.shared.limit) {
-            self.shared.used.fetch_sub(more, Ordering::Relaxed);
-            return Err(Error::limit(format!(
-                "{more} bytes wanted, {used} of the reader's {} are in use: raise memory_bytes or lower batch_rows",
-                self.shared.limit
-            )));
-        }
-        self.bytes = bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.shared.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reservations_share_and_give_back() {
-        let budget = Budget::new(100);
-        let (mut a, mut b) = (budget.reservation(), budget.reservation());
-        a.resize(60).expect("fits");
-        let e = b.resize(41).expect_err("too much");
-        assert!(matches!(e, Error::Limit(_)) && e.to_string().contains("60 of the reader's 100"), "{e}");
-        b.resize(40).expect("fits");
-        a.resize(10).expect("shrinks");
-        b.resize(90).expect("fits again");
-        assert!(a.resize(usize::MAX).is_err());
-        drop(b);
-        a.resize(100).expect("all of it");
+        self.taken.resize(bytes)
     }
 }

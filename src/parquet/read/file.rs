@@ -1,12 +1,13 @@
 //! An open file: its footer, checked, and its page indexes.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, SchemaRef};
 
+use crate::budget;
 use crate::error::{Error, Result};
-use crate::parquet::arrow::{self, Leaf, ParquetSchema, SchemaOptions};
+use crate::parquet::arrow::{self, Leaf, Node, ParquetSchema, SchemaOptions};
 use crate::parquet::format::bloom_filter::BloomFilter;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
@@ -17,6 +18,7 @@ use crate::predicate::ColumnBounds;
 use crate::storage::Input;
 
 use super::bloom;
+use super::budget::Budget;
 use super::column_chunk::{self, index_range};
 use super::decryption::{self, Decryptor, OpenedFooter};
 use super::inspect::{self, PageInfo};
@@ -26,6 +28,9 @@ use super::{ReaderOptions, ScanOptions};
 
 /// What is read of the file's end at once: most footers are shorter.
 const TAIL_GUESS_BYTES: u64 = 64 << 10;
+
+/// What a schema's element becomes: the element, a leaf or group of the Arrow schema, its names and types.
+const SCHEMA_ELEMENT_BYTES: usize = size_of::<Leaf>() + size_of::<Node>() + size_of::<Field>() + 256;
 
 /// A Parquet file, open for reading. A clone shares what is open.
 ///
@@ -76,7 +81,7 @@ impl FileReader {
     /// # Errors
     /// [`Error::Corrupt`] where the metadata of some column chunk is broken.
     pub fn metadata(&self) -> Result<&FileMetaData> {
-        self.parts.footer.whole().map_err(|e| e.in_file(self.name()))
+        self.parts.whole().map_err(|e| e.in_file(self.name()))
     }
 
     /// What the footer says of a column chunk; of an encrypted one, by its key. `column` counts leaves.
@@ -171,6 +176,10 @@ pub(super) struct FileParts {
     pub rows: u64,
     /// What pages may reach past their chunks by.
     pub overrun: u64,
+    /// What the file and its scans may take.
+    pub budget: Budget,
+    /// What the footer and the schema take of it, and the whole metadata if it was asked for.
+    memory: Mutex<budget::Reservation>,
     pub memory_bytes: usize,
     /// Of a file that is encrypted.
     decryptor: Option<Decryptor>,
@@ -188,20 +197,19 @@ impl FileParts {
             return Err(Error::corrupt(format!("a file of {file_bytes} bytes is too short to be Parquet")));
         };
         let (range, is_encrypted) = footer::locate(*tail, file_bytes)?;
-        if range.end - range.start > options.memory_bytes as u64 {
-            return Err(Error::limit(format!(
-                "a footer of {} bytes, the reader may take {}: raise memory_bytes",
-                range.end - range.start,
-                options.memory_bytes
-            )));
-        }
+        let budget = Budget::of(options);
+        let mut memory = budget.memory().reservation();
+        memory.resize(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))?;
         let bytes = match range.start.checked_sub(guess.start).and_then(|start| usize::try_from(start).ok()) {
             Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
             None => input.read(range.clone())?,
         };
-        let limits = FooterLimits { memory_bytes: options.memory_bytes, schema_elements: options.schema_elements_max };
+        let memory_left = options.memory_bytes.saturating_sub(memory.bytes());
+        let limits = FooterLimits { memory_bytes: memory_left, schema_elements: options.schema_elements_max };
         let OpenedFooter { footer, elements, decryptor } =
             decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref(), limits)?;
+        memory.grow(footer.memory_bytes())?;
+        memory.grow(elements.len().saturating_mul(SCHEMA_ELEMENT_BYTES))?;
         let schema_options = SchemaOptions { depth_max: options.schema_depth_max, int96_unit: options.int96_unit };
         let schema = arrow::from_elements(elements, footer.key_value_metadata.as_deref(), &schema_options)?;
         let mut rows = 0u64;
@@ -217,7 +225,24 @@ impl FileParts {
                 .ok_or_else(|| Error::corrupt(format!("row group {number} has {} rows", group.num_rows)))?;
         }
         let overrun = column_chunk::overrun(footer.created_by.as_deref());
-        Ok(FileParts { input, footer, schema, rows, overrun, memory_bytes: options.memory_bytes, decryptor })
+        let (memory, memory_bytes) = (Mutex::new(memory), options.memory_bytes);
+        Ok(FileParts { input, footer, schema, rows, overrun, budget, memory, memory_bytes, decryptor })
+    }
+
+    /// All of the footer, decoded once.
+    fn whole(&self) -> Result<&FileMetaData> {
+        if !self.footer.is_whole() {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.footer.is_whole() {
+                let before = memory.bytes();
+                memory.grow(self.footer.whole_memory_bytes())?;
+                if let Err(e) = self.footer.whole() {
+                    memory.resize(before)?;
+                    return Err(e);
+                }
+            }
+        }
+        self.footer.whole()
     }
 
     pub(super) fn leaf(&self, leaf: usize) -> Result<&Leaf> {
@@ -285,10 +310,10 @@ impl FileParts {
         let cipher = cipher?;
         let bytes = self.input.read(range.clone())?;
         let Some(cipher) = cipher else {
-            return thrift::decode::<T>(&bytes, range.start).map(|(index, _)| Some(index));
+            return thrift::decode_within::<T>(&bytes, range.start, self.memory_bytes).map(Some);
         };
         let (plain, _) = cipher.open(kind, 0, &bytes).map_err(|e| e.at_byte(range.start))?;
-        let (index, _) = thrift::decode::<T>(&plain, 0)
+        let index = thrift::decode_within::<T>(&plain, 0, self.memory_bytes)
             .map_err(|e| Error::corrupt(format!("{} (in a decrypted page index)", e.message())))?;
         Ok(Some(index))
     }

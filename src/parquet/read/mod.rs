@@ -42,6 +42,7 @@ use std::ops::Range;
 use arrow_array::ArrayRef;
 use arrow_schema::{SchemaRef, TimeUnit};
 
+use crate::budget::MemoryBudget;
 use crate::parquet::arrow::node::DEPTH_MAX;
 use crate::predicate::Predicate;
 
@@ -56,9 +57,12 @@ pub use scan::Scan;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReaderOptions {
-    /// What a scan may hold in memory: decompressed pages, dictionaries and the batch that is being filled.
-    /// Bytes that the storage maps or holds anyway are not counted. 1 GiB by default.
+    /// What the file and its scans may hold in memory together: what is decoded of its footer, decompressed pages,
+    /// dictionaries and the batch that is being filled. Bytes that the storage maps or holds anyway are not counted, nor
+    /// are batches that have been given. 1 GiB by default.
     pub memory_bytes: usize,
+    /// A budget that this reader's is a part of, shared with others. None by default.
+    pub memory: Option<MemoryBudget>,
     /// Whether a page's checksum, where it has one, is compared with its bytes. True by default.
     pub verify_crc: bool,
     /// Rows of a batch at most. 8192 by default.
@@ -84,6 +88,7 @@ impl Default for ReaderOptions {
     fn default() -> ReaderOptions {
         ReaderOptions {
             memory_bytes: 1 << 30,
+            memory: None,
             verify_crc: true,
             batch_rows: 8192,
             page_bytes_max: i32::MAX as usize,
@@ -101,6 +106,13 @@ impl ReaderOptions {
     #[must_use]
     pub fn with_memory_bytes(mut self, bytes: usize) -> ReaderOptions {
         self.memory_bytes = bytes;
+        self
+    }
+
+    /// With a budget, shared with others, that [`memory_bytes`](Self::memory_bytes) is taken from.
+    #[must_use]
+    pub fn with_memory(mut self, whole: MemoryBudget) -> ReaderOptions {
+        self.memory = Some(whole);
         self
     }
 

@@ -17,7 +17,6 @@ use arrow_select::filter::FilterBuilder;
 use crate::error::{Error, Result};
 use crate::predicate::{BoundPredicate, Verdict};
 
-use super::budget::Budget;
 use super::evolve::{ColumnReader, Columns, Found};
 use super::file::FileParts;
 use super::prune::{self, Named};
@@ -84,7 +83,7 @@ impl Scan {
         let all = &named.schema;
         let names = options.columns.unwrap_or_else(|| all.fields().iter().map(|f| f.name().clone()).collect());
         let bound = options.predicate.map(|p| p.bind(all)).transpose()?;
-        let budget = Budget::of(reader);
+        let budget = file.budget.clone();
         let mut columns: Vec<ScanColumn> = Vec::new();
         let mut add = |name: &str, is_output: bool| -> Result<(usize, Named, Arc<Field>)> {
             let found = named.find(&file, name)?;
