@@ -83,16 +83,14 @@ impl Node {
             Node::And(all) => {
                 let mut truth = Truth::constant(Some(true), rows);
                 for node in all {
-                    let next = node.truth(columns, rows)?;
-                    truth = Truth { yes: &truth.yes & &next.yes, no: &truth.no | &next.no };
+                    truth = truth.and(&node.truth(columns, rows)?);
                 }
                 truth
             }
             Node::Or(any) => {
                 let mut truth = Truth::constant(Some(false), rows);
                 for node in any {
-                    let next = node.truth(columns, rows)?;
-                    truth = Truth { yes: &truth.yes | &next.yes, no: &truth.no & &next.no };
+                    truth = truth.or(&node.truth(columns, rows)?);
                 }
                 truth
             }
@@ -100,7 +98,34 @@ impl Node {
     }
 }
 
+/// Which answers (true, false, unknown) all (or any) of the conditions give over the elements of `array`, which is the
+/// only column that they ask for.
+pub(super) fn answers_over(
+    nodes: &[&Node],
+    is_and: bool,
+    column: usize,
+    array: &ArrayRef,
+) -> Result<(bool, bool, bool)> {
+    let columns = vec![array; column + 1];
+    let rows = array.len();
+    let mut all = Truth::constant(Some(is_and), rows);
+    for node in nodes {
+        let next = node.truth(&columns, rows)?;
+        all = if is_and { all.and(&next) } else { all.or(&next) };
+    }
+    let (yes, no) = (all.yes.count_set_bits(), all.no.count_set_bits());
+    Ok((yes > 0, no > 0, yes + no < rows))
+}
+
 impl Truth {
+    fn and(&self, next: &Truth) -> Truth {
+        Truth { yes: &self.yes & &next.yes, no: &self.no | &next.no }
+    }
+
+    fn or(&self, next: &Truth) -> Truth {
+        Truth { yes: &self.yes | &next.yes, no: &self.no & &next.no }
+    }
+
     fn constant(value: Option<bool>, rows: usize) -> Truth {
         let bits = |set: bool| if set { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
         Truth { yes: bits(value == Some(true)), no: bits(value == Some(false)) }

@@ -132,6 +132,13 @@ pub trait Bounds {
         let _ = (name, value);
         true
     }
+
+    /// The values of the column that are not NULL, each at least once, if they are known; there may be others among them.
+    /// Of the column's Arrow type, without a dictionary. Asked last, of columns on which the answer still depends.
+    fn values(&self, name: &str) -> Option<ArrayRef> {
+        let _ = name;
+        None
+    }
 }
 
 /// What is known of a column's values in a set of rows. Nothing, by default.

@@ -6,11 +6,11 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_schema::DataType;
 
 use super::bind::{BoundPredicate, Node};
-use super::evaluate::{compare, compare_scalar, plain, value_type};
+use super::evaluate::{answers_over, compare, compare_scalar, plain, value_type};
 use super::like::{Kind, Pattern};
 use super::{Bounds, Comparison, Verdict};
 
@@ -24,7 +24,13 @@ impl BoundPredicate {
         let may_contain = |column: usize, value: &ArrayRef| {
             self.columns.get(column).is_none_or(|column| bounds.may_contain(&column.name, value))
         };
-        match self.root.outcomes(&Facts { columns, may_contain: &may_contain }) {
+        let values = |column: usize| {
+            let column = self.columns.get(column)?;
+            let values = bounds.values(&column.name)?;
+            (*values.data_type() == column.data_type && values.null_count() == 0).then_some(values)
+        };
+        let facts = Facts { columns, may_contain: &may_contain, values: &values };
+        match self.root.outcomes(&facts, Wanted::True) {
             TRUE => Verdict::AllMatch,
             set if set & TRUE == 0 => Verdict::Drop,
             _ => Verdict::Keep,
@@ -36,6 +42,15 @@ impl BoundPredicate {
 struct Facts<'a> {
     columns: Vec<Known>,
     may_contain: &'a dyn Fn(usize, &ArrayRef) -> bool,
+    values: &'a dyn Fn(usize) -> Option<ArrayRef>,
+}
+
+/// What those who ask for outcomes want to know of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Whether "true" is among them, and alone: once it is not, the others do not matter.
+    True,
+    All,
 }
 
 /// A set of truth values.
@@ -45,7 +60,53 @@ const FALSE: Outcomes = 2;
 const UNKNOWN: Outcomes = 4;
 
 impl Node {
-    fn outcomes(&self, facts: &Facts<'_>) -> Outcomes {
+    /// By bounds and filters, then by the values that there are.
+    fn outcomes(&self, facts: &Facts<'_>, wanted: Wanted) -> Outcomes {
+        match self {
+            Node::And(all) => Joint::of(all).iter().fold(TRUE, |set, joint| match wanted {
+                Wanted::True if set & TRUE == 0 => set,
+                _ => and(set, joint.outcomes(facts, true, wanted)),
+            }),
+            Node::Or(any) => {
+                not(Joint::of(any).iter().fold(TRUE, |set, joint| and(set, not(joint.outcomes(facts, false, wanted)))))
+            }
+            Node::Not(inner) if self.column().is_none() => not(inner.outcomes(facts, Wanted::All)),
+            Node::Is { condition, value } if self.column().is_none() => {
+                is(condition.outcomes(facts, Wanted::All), *value)
+            }
+            _ => Joint { column: self.column(), nodes: vec![self] }.outcomes(facts, true, wanted),
+        }
+    }
+
+    /// The one column that it is about.
+    fn column(&self) -> Option<usize> {
+        match self {
+            Node::Constant(_) => None,
+            Node::Known { column, .. }
+            | Node::Compare { column, .. }
+            | Node::IsNull { column }
+            | Node::Like { column, .. } => Some(*column),
+            Node::CompareColumns { left, right, .. } => (left == right).then_some(*left),
+            Node::Is { condition: inner, .. } | Node::Not(inner) => inner.column(),
+            Node::And(all) | Node::Or(all) => {
+                let first = all.first()?.column()?;
+                all.iter().all(|node| node.column() == Some(first)).then_some(first)
+            }
+        }
+    }
+
+    /// Whether its answer depends on values, and not only on their being there.
+    fn is_about_values(&self) -> bool {
+        match self {
+            Node::Constant(_) | Node::Known { .. } | Node::IsNull { .. } => false,
+            Node::Compare { .. } | Node::Like { .. } | Node::CompareColumns { .. } => true,
+            Node::Is { condition: inner, .. } | Node::Not(inner) => inner.is_about_values(),
+            Node::And(all) | Node::Or(all) => all.iter().any(Node::is_about_values),
+        }
+    }
+
+    /// By bounds and filters alone.
+    fn by_bounds(&self, facts: &Facts<'_>) -> Outcomes {
         let nothing = Known::default();
         let column = |index: usize| facts.columns.get(index).unwrap_or(&nothing);
         match self {
@@ -89,19 +150,83 @@ impl Node {
                 let known = column(*c);
                 known.or_null(like(pattern, known))
             }
-            Node::Is { condition, value } => {
-                let inner = condition.outcomes(facts);
-                let is = outcome(*value);
-                let yes = if inner & is != 0 { TRUE } else { 0 };
-                let no = if inner & !is != 0 { FALSE } else { 0 };
-                yes | no
-            }
-            Node::Not(inner) => not(inner.outcomes(facts)),
-            Node::And(all) => all.iter().fold(TRUE, |set, node| and(set, node.outcomes(facts))),
+            Node::Is { condition, value } => is(condition.by_bounds(facts), *value),
+            Node::Not(inner) => not(inner.by_bounds(facts)),
+            Node::And(all) => all.iter().fold(TRUE, |set, node| and(set, node.by_bounds(facts))),
             // De Morgan's law holds for three values too.
-            Node::Or(any) => not(any.iter().fold(TRUE, |set, node| and(set, not(node.outcomes(facts))))),
+            Node::Or(any) => not(any.iter().fold(TRUE, |set, node| and(set, not(node.by_bounds(facts))))),
         }
     }
+}
+
+/// Conditions under one AND or OR that are about the same column: `x > 5 AND x < 9` are asked together, since a value
+/// must meet both. One condition of several columns is by itself.
+struct Joint<'a> {
+    column: Option<usize>,
+    nodes: Vec<&'a Node>,
+}
+
+impl<'a> Joint<'a> {
+    fn of(nodes: &'a [Node]) -> Vec<Joint<'a>> {
+        let mut joints: Vec<Joint<'a>> = Vec::new();
+        for node in nodes {
+            let column = node.column();
+            match joints.iter_mut().find(|joint| column.is_some() && joint.column == column) {
+                Some(joint) => joint.nodes.push(node),
+                None => joints.push(Joint { column, nodes: vec![node] }),
+            }
+        }
+        joints
+    }
+
+    fn outcomes(&self, facts: &Facts<'_>, is_and: bool, wanted: Wanted) -> Outcomes {
+        let Some(column) = self.column else {
+            // One node of several columns, or of none.
+            return self.nodes.first().map_or(TRUE, |node| match node {
+                Node::Constant(_) | Node::CompareColumns { .. } => node.by_bounds(facts),
+                _ => node.outcomes(facts, wanted),
+            });
+        };
+        let sets = self.nodes.iter().map(|node| node.by_bounds(facts));
+        let set = match is_and {
+            true => sets.fold(TRUE, and),
+            false => not(sets.fold(TRUE, |set, next| and(set, not(next)))),
+        };
+        let is_open = match wanted {
+            Wanted::True => set != TRUE && set & TRUE != 0,
+            Wanted::All => !set.is_power_of_two(),
+        };
+        if !is_open || !self.nodes.iter().any(|node| node.is_about_values()) {
+            return set;
+        }
+        // Neither says too little; where they contradict each other, neither is believed.
+        match (facts.values)(column).and_then(|values| self.over_values(column, &values, facts, is_and)) {
+            Some(by_values) if by_values & set != 0 => by_values & set,
+            _ => set,
+        }
+    }
+
+    /// The outcomes for these values of the column, and for NULL as far as it is there.
+    fn over_values(&self, column: usize, values: &ArrayRef, facts: &Facts<'_>, is_and: bool) -> Option<Outcomes> {
+        let outcomes = |array: &ArrayRef| {
+            let (yes, no, unknown) = answers_over(&self.nodes, is_and, column, array).ok()?;
+            let one = |is: bool, set: Outcomes| if is { set } else { 0 };
+            Some(one(yes, TRUE) | one(no, FALSE) | one(unknown, UNKNOWN))
+        };
+        let null = || outcomes(&new_null_array(values.data_type(), 1));
+        match facts.columns.get(column).map_or(Nulls::Some, |known| known.nulls) {
+            Nulls::None => outcomes(values),
+            Nulls::Some => Some(outcomes(values)? | null()?),
+            Nulls::All => null(),
+        }
+    }
+}
+
+fn is(set: Outcomes, value: Option<bool>) -> Outcomes {
+    let is = outcome(value);
+    let yes = if set & is != 0 { TRUE } else { 0 };
+    let no = if set & !is != 0 { FALSE } else { 0 };
+    yes | no
 }
 
 fn outcome(value: Option<bool>) -> Outcomes {

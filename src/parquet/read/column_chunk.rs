@@ -299,6 +299,11 @@ pub(super) fn data_values(header: &PageHeader) -> Option<usize> {
     usize::try_from(values).ok()
 }
 
+/// The first page of a chunk, of which at least that much was fetched: `bytes`, which begin at `offset` in the file.
+pub(super) fn first_page(mut bytes: Bytes, offset: u64, cipher: Option<ChunkCipher>) -> Result<RawPage> {
+    split_page(&mut bytes, offset, 0, cipher.map(Arc::new).as_ref(), true)
+}
+
 /// Takes the page at the start of `bytes`, which begin at `offset` in the file. Only the `first` one of a chunk may be a
 /// dictionary.
 fn split_page(

@@ -21,6 +21,7 @@ mod budget;
 mod column;
 mod column_chunk;
 mod decryption;
+mod dictionary;
 mod evolve;
 mod field;
 mod file;
@@ -196,6 +197,34 @@ pub struct ScanOptions {
     pub matching: Matching,
     /// What fields of `schema` are that the file lacks: by dotted path, one value of the field's type.
     pub defaults: BTreeMap<String, ArrayRef>,
+    /// What may be asked for rows that cannot match. All of it by default.
+    pub pruning: Pruning,
+}
+
+/// What a scan asks before it reads rows, in this order, each step for what the ones before leave open. None of it changes
+/// which rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruning {
+    /// The statistics of column chunks.
+    pub statistics: bool,
+    /// The bounds of pages. (Where pages lie is told by another index, which is used anyway.)
+    pub page_index: bool,
+    /// Bloom filters, where a condition asks for a value.
+    pub bloom_filters: bool,
+    /// Dictionary pages, of chunks all of whose values are in them.
+    pub dictionaries: bool,
+}
+
+impl Default for Pruning {
+    fn default() -> Pruning {
+        Pruning { statistics: true, page_index: true, bloom_filters: true, dictionaries: true }
+    }
+}
+
+impl Pruning {
+    /// Nothing is asked.
+    pub const NONE: Pruning =
+        Pruning { statistics: false, page_index: false, bloom_filters: false, dictionaries: false };
 }
 
 impl ScanOptions {
@@ -267,6 +296,13 @@ impl ScanOptions {
         self
     }
 
+    /// With another [`pruning`](Self::pruning).
+    #[must_use]
+    pub fn with_pruning(mut self, pruning: Pruning) -> ScanOptions {
+        self.pruning = pruning;
+        self
+    }
+
     /// With another [`matching`](Self::matching).
     #[must_use]
     pub fn with_matching(mut self, matching: Matching) -> ScanOptions {
@@ -287,17 +323,28 @@ impl ScanOptions {
 pub struct ScanCounts {
     /// Row groups of which rows were read, or none were needed to count them.
     pub row_groups_read: u64,
-    /// Row groups that statistics, page indexes or Bloom filters proved to hold no match, or that lie behind the limit.
+    /// Row groups that statistics, page indexes, Bloom filters or dictionaries proved to hold no match, or that lie behind
+    /// the limit.
     pub row_groups_skipped: u64,
-    /// Those of them that Bloom filters did, where nothing else had.
+    /// Those of them that the statistics of chunks did.
+    pub row_groups_skipped_by_statistics: u64,
+    /// Those that page indexes did, where statistics had not.
+    pub row_groups_skipped_by_page_index: u64,
+    /// Those that Bloom filters did, where nothing before had.
     pub row_groups_skipped_by_bloom_filter: u64,
+    /// Those that dictionaries did, where nothing else had.
+    pub row_groups_skipped_by_dictionary: u64,
+    /// Rows of row groups read that page indexes proved not to match.
+    pub rows_skipped_by_page_index: u64,
     /// Data pages decoded.
     pub pages_read: u64,
     /// Data pages of the columns asked for that were passed over in row groups read, as far as they were met.
     pub pages_skipped: u64,
     /// Bytes of column chunks fetched from the storage.
     pub bytes_read: u64,
-    /// All other bytes of the file's column chunks, those of columns not asked for among them.
+    /// Bytes of dictionary pages fetched only to learn whether a row group can match; where it can, they are read again.
+    pub bytes_read_to_prune: u64,
+    /// All bytes but [`bytes_read`](Self::bytes_read) of the file's column chunks, those of columns not asked for among them.
     pub bytes_skipped: u64,
     /// Rows for which the predicate was evaluated; without a predicate, rows returned.
     pub rows_read: u64,
@@ -311,20 +358,30 @@ impl std::ops::AddAssign for ScanCounts {
         let ScanCounts {
             row_groups_read,
             row_groups_skipped,
+            row_groups_skipped_by_statistics,
+            row_groups_skipped_by_page_index,
             row_groups_skipped_by_bloom_filter,
+            row_groups_skipped_by_dictionary,
+            rows_skipped_by_page_index,
             pages_read,
             pages_skipped,
             bytes_read,
+            bytes_read_to_prune,
             bytes_skipped,
             rows_read,
             rows_returned,
         } = more;
         self.row_groups_read += row_groups_read;
         self.row_groups_skipped += row_groups_skipped;
+        self.row_groups_skipped_by_statistics += row_groups_skipped_by_statistics;
+        self.row_groups_skipped_by_page_index += row_groups_skipped_by_page_index;
         self.row_groups_skipped_by_bloom_filter += row_groups_skipped_by_bloom_filter;
+        self.row_groups_skipped_by_dictionary += row_groups_skipped_by_dictionary;
+        self.rows_skipped_by_page_index += rows_skipped_by_page_index;
         self.pages_read += pages_read;
         self.pages_skipped += pages_skipped;
         self.bytes_read += bytes_read;
+        self.bytes_read_to_prune += bytes_read_to_prune;
         self.bytes_skipped += bytes_skipped;
         self.rows_read += rows_read;
         self.rows_returned += rows_returned;

@@ -2,7 +2,8 @@
 //!
 //! Spec: PageIndex.md. Row groups are judged by their chunks' statistics, then stretches of rows between page
 //! borders by the page index, where there is one that can be believed; one that cannot is passed over. Bloom filters are
-//! asked last.
+//! asked after that, dictionaries last. Each step costs more than the one before, and is taken only for what those before
+//! it leave open; the later ones know all that the earlier ones do.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,15 +12,18 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 
 use crate::error::{Error, Result};
+use crate::parquet::arrow::ValueOrder;
 use crate::parquet::format::bloom_filter::BloomFilter;
 use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, Verdict};
 
 use super::bloom;
 use super::bounds::{self, PageBounds};
 use super::column_chunk::{self, PageSpan};
+use super::dictionary::{self, Dictionary};
 use super::evolve::Origin;
 use super::file::FileParts;
 use super::selection::Selection;
+use super::{Pruning, ScanCounts};
 
 /// A column by name, leaf (if it is in the file) and where its values come from.
 #[derive(Debug, Clone)]
@@ -29,46 +33,200 @@ pub(super) struct Named {
     pub origin: Origin,
 }
 
+/// What is asked of a row group.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub file: &'a FileParts,
+    pub columns: &'a [Named],
+    pub predicate: &'a BoundPredicate,
+    pub pruning: Pruning,
+    pub verify_crc: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The rows that can match.
+    pub selection: Selection,
+    /// All of the group's rows do.
+    pub all_match: bool,
+    /// The step that left no row.
+    pub dropped_by: Option<Step>,
+    /// Bytes of the chunks that were fetched to find out.
+    pub bytes_fetched: u64,
+}
+
+/// A step of [`Pruning`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The statistics of column chunks.
+    Statistics,
+    /// The bounds of pages.
+    PageIndex,
+    /// Bloom filters.
+    BloomFilter,
+    /// Dictionary pages.
+    Dictionary,
+}
+
+impl Question<'_> {
+    /// Judges a row group, step by step.
+    pub(super) fn ask(&self, group: usize) -> Result<Answer> {
+        let rows = self.file.group_rows(group)?;
+        let dropped = |by, bytes_fetched| Answer {
+            selection: Selection::default(),
+            all_match: false,
+            dropped_by: Some(by),
+            bytes_fetched,
+        };
+        let mut answer =
+            Answer { selection: Selection::all(rows), all_match: false, dropped_by: None, bytes_fetched: 0 };
+        if rows == 0 {
+            return Ok(answer);
+        }
+        let mut known = Known {
+            rows: rows as u64,
+            columns: of_group(self.file, group, rows, self.columns, self.pruning.statistics)?,
+            filters: None,
+            dictionaries: None,
+        };
+        match self.predicate.prune(&known) {
+            Verdict::Drop => return Ok(dropped(Step::Statistics, 0)),
+            Verdict::AllMatch => return Ok(Answer { all_match: true, ..answer }),
+            Verdict::Keep => {}
+        }
+        if self.pruning.page_index {
+            answer.selection = pages(self.file, group, self.columns, self.predicate, &known.columns)?;
+            if answer.selection.is_empty() {
+                return Ok(dropped(Step::PageIndex, 0));
+            }
+        }
+        if self.pruning.bloom_filters {
+            known.filters = Some(Filters { question: self, group, fetched: RefCell::default() });
+            if self.predicate.prune(&known) == Verdict::Drop {
+                return Ok(dropped(Step::BloomFilter, 0));
+            }
+            known.filters.as_ref().map_or(Ok(()), |filters| filters.failure())?;
+        }
+        if self.pruning.dictionaries {
+            let selected_rows = answer.selection.rows();
+            known.dictionaries =
+                Some(Dictionaries { question: self, group, selected_rows, fetched: RefCell::default() });
+            let verdict = self.predicate.prune(&known);
+            if let Some(dictionaries) = known.dictionaries {
+                let bytes_fetched = dictionaries.bytes()?;
+                match verdict {
+                    Verdict::Drop => return Ok(dropped(Step::Dictionary, bytes_fetched)),
+                    Verdict::AllMatch => answer.all_match = true,
+                    Verdict::Keep => {}
+                }
+                answer.bytes_fetched = bytes_fetched;
+            }
+        }
+        Ok(answer)
+    }
+
+    fn column(&self, name: &str) -> Option<&Named> {
+        self.columns.iter().find(|c| c.name == name)
+    }
+}
+
+impl ScanCounts {
+    /// What pruning made of a row group of `rows` rows.
+    pub(super) fn count(&mut self, answer: &Answer, rows: usize) {
+        self.bytes_read_to_prune += answer.bytes_fetched;
+        match answer.dropped_by {
+            Some(Step::Statistics) => self.row_groups_skipped_by_statistics += 1,
+            Some(Step::PageIndex) => self.row_groups_skipped_by_page_index += 1,
+            Some(Step::BloomFilter) => self.row_groups_skipped_by_bloom_filter += 1,
+            Some(Step::Dictionary) => self.row_groups_skipped_by_dictionary += 1,
+            None => self.rows_skipped_by_page_index += (rows - answer.selection.rows()) as u64,
+        }
+    }
+}
+
 /// What is known of some rows, by the names of the predicate's columns.
 struct Known<'a> {
     rows: u64,
     columns: Vec<(&'a str, ColumnBounds)>,
-    /// Asked last, where it is asked at all.
+    /// Asked where bounds leave it open, if at all.
     filters: Option<Filters<'a>>,
+    /// Asked last, if at all.
+    dictionaries: Option<Dictionaries<'a>>,
+}
+
+/// What was fetched of a leaf when it was asked for first. What cannot be read is as good as not there, but for a disk that
+/// fails.
+type Fetched<T> = RefCell<Vec<(usize, Result<Option<T>>)>>;
+
+fn fetch<T, A>(
+    fetched: &Fetched<T>,
+    leaf: usize,
+    get: impl FnOnce() -> Result<Option<T>>,
+    ask: impl FnOnce(&T) -> A,
+) -> Option<A> {
+    let mut fetched = fetched.borrow_mut();
+    if !fetched.iter().any(|(of, _)| *of == leaf) {
+        fetched.push((leaf, get()));
+    }
+    fetched.iter().find(|(of, _)| *of == leaf).and_then(|(_, got)| got.as_ref().ok()?.as_ref()).map(ask)
+}
+
+fn failure<T>(fetched: &Fetched<T>) -> Result<()> {
+    let mut fetched = fetched.borrow_mut();
+    let failed = fetched.iter().position(|(_, got)| matches!(got, Err(Error::Io(_))));
+    match failed.map(|at| fetched.swap_remove(at)) {
+        Some((_, Err(e))) => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// The Bloom filters of a row group, each fetched when it is asked first.
 struct Filters<'a> {
-    file: &'a FileParts,
+    question: &'a Question<'a>,
     group: usize,
-    columns: &'a [Named],
-    fetched: RefCell<Vec<(usize, Option<BloomFilter>)>>,
-    failure: RefCell<Option<Error>>,
+    fetched: Fetched<BloomFilter>,
 }
 
 impl Filters<'_> {
     fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
         // Of a column that is read as another type than it is stored in, a filter says nothing.
-        let Some(leaf) = self.columns.iter().find(|c| c.name == name).and_then(|c| c.leaf) else { return true };
-        let mut fetched = self.fetched.borrow_mut();
-        if !fetched.iter().any(|(of, _)| *of == leaf) {
-            let filter = match bloom::filter(self.file, self.group, leaf) {
-                Ok(filter) => filter,
-                Err(e) => {
-                    if matches!(e, Error::Io(_)) {
-                        *self.failure.borrow_mut() = Some(e);
-                    }
-                    // A filter that cannot be read is as good as none.
-                    None
-                }
-            };
-            fetched.push((leaf, filter));
-        }
-        let filter = fetched.iter().find(|(of, _)| *of == leaf).and_then(|(_, filter)| filter.as_ref());
-        match (filter, self.file.leaf(leaf)) {
-            (Some(filter), Ok(leaf)) => bloom::may_contain(filter, leaf, value),
-            _ => true,
-        }
+        let Some(leaf) = self.question.column(name).and_then(|c| c.leaf) else { return true };
+        let file = self.question.file;
+        let get = || bloom::filter(file, self.group, leaf);
+        let ask = |filter: &BloomFilter| file.leaf(leaf).map_or(true, |leaf| bloom::may_contain(filter, leaf, value));
+        fetch(&self.fetched, leaf, get, ask).unwrap_or(true)
+    }
+
+    fn failure(&self) -> Result<()> {
+        failure(&self.fetched)
+    }
+}
+
+/// The dictionaries of a row group, each fetched when it is asked first.
+struct Dictionaries<'a> {
+    question: &'a Question<'a>,
+    group: usize,
+    selected_rows: usize,
+    fetched: Fetched<Dictionary>,
+}
+
+impl Dictionaries<'_> {
+    fn values(&self, name: &str) -> Option<ArrayRef> {
+        let column = self.question.column(name)?;
+        let (leaf, question) = (column.leaf?, self.question);
+        let get = || {
+            let Question { file, verify_crc, .. } = question;
+            dictionary::of_chunk(file, self.group, leaf, self.selected_rows, *verify_crc)
+        };
+        let values = fetch(&self.fetched, leaf, get, |dictionary| Arc::clone(&dictionary.values))?;
+        column.origin.values(values)
+    }
+
+    /// Bytes fetched, if none of it failed.
+    fn bytes(&self) -> Result<u64> {
+        failure(&self.fetched)?;
+        Ok(self.fetched.borrow().iter().filter_map(|(_, got)| got.as_ref().ok()?.as_ref()).map(|d| d.bytes).sum())
     }
 }
 
@@ -84,36 +242,9 @@ impl Bounds for Known<'_> {
     fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
         self.filters.as_ref().is_none_or(|filters| filters.may_contain(name, value))
     }
-}
 
-/// Judges a row group by its statistics.
-pub(super) fn row_group(
-    file: &FileParts,
-    group: usize,
-    columns: &[Named],
-    predicate: &BoundPredicate,
-) -> Result<Verdict> {
-    let rows = file.group_rows(group)?;
-    let known = Known { rows: rows as u64, columns: of_group(file, group, rows, columns)?, filters: None };
-    Ok(predicate.prune(&known))
-}
-
-/// Whether Bloom filters prove that no row of the group matches, with all that statistics say of it. Only for a group
-/// that those alone do not decide.
-pub(super) fn is_filtered_out(
-    file: &FileParts,
-    group: usize,
-    columns: &[Named],
-    predicate: &BoundPredicate,
-) -> Result<bool> {
-    let rows = file.group_rows(group)?;
-    let (fetched, failure) = (RefCell::default(), RefCell::default());
-    let filters = Some(Filters { file, group, columns, fetched, failure });
-    let known = Known { rows: rows as u64, columns: of_group(file, group, rows, columns)?, filters };
-    let verdict = predicate.prune(&known);
-    match known.filters.and_then(|filters| filters.failure.into_inner()) {
-        Some(e) => Err(e),
-        None => Ok(verdict == Verdict::Drop),
+    fn values(&self, name: &str) -> Option<ArrayRef> {
+        self.dictionaries.as_ref()?.values(name)
     }
 }
 
@@ -122,11 +253,15 @@ fn of_group<'a>(
     group: usize,
     rows: usize,
     columns: &'a [Named],
+    with_statistics: bool,
 ) -> Result<Vec<(&'a str, ColumnBounds)>> {
     let known = columns.iter().map(|column| {
         let stored = || {
             let Some(number) = column.leaf else { return Ok(ColumnBounds::default()) };
             let leaf = file.leaf(number)?;
+            if !with_statistics {
+                return Ok(bounds::of_statistics(None, leaf, ValueOrder::Undefined, rows));
+            }
             let order = bounds::order(&file.footer, leaf, number);
             // What keeps the chunk from being read is said when it is read.
             Ok(match file.open_chunk(group, number) {
@@ -154,12 +289,13 @@ impl Indexed {
     }
 }
 
-/// The rows of the group that can match, by the page index.
-pub(super) fn pages(
+/// The rows of the group that can match, by the page index and what is known of the `whole` group.
+fn pages(
     file: &FileParts,
     group: usize,
     columns: &[Named],
     predicate: &BoundPredicate,
+    whole: &[(&str, ColumnBounds)],
 ) -> Result<Selection> {
     let rows = file.group_rows(group)?;
     let mut indexed = Vec::with_capacity(columns.len());
@@ -169,7 +305,6 @@ pub(super) fn pages(
     if indexed.iter().all(Option::is_none) {
         return Ok(Selection::all(rows));
     }
-    let whole = of_group(file, group, rows, columns)?;
     let mut borders: Vec<usize> = indexed.iter().flatten().flat_map(|i| i.spans.iter().map(|s| s.rows.start)).collect();
     borders.push(rows);
     borders.sort_unstable();
@@ -186,6 +321,7 @@ pub(super) fn pages(
                 .map(|((name, whole), indexed)| (*name, of_stretch(&stretch, rows, whole, indexed.as_ref())))
                 .collect(),
             filters: None,
+            dictionaries: None,
         };
         if predicate.prune(&known) != Verdict::Drop {
             selection.push(stretch);

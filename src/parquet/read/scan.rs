@@ -15,14 +15,14 @@ use arrow_select::coalesce::BatchCoalescer;
 use arrow_select::filter::FilterBuilder;
 
 use crate::error::{Error, Result};
-use crate::predicate::{BoundPredicate, Verdict};
+use crate::predicate::BoundPredicate;
 
 use super::evolve::{ColumnReader, Columns, Found};
 use super::file::FileParts;
-use super::prune::{self, Named};
+use super::prune::{Answer, Named, Question};
 use super::selection::Selection;
 use super::split;
-use super::{ReaderOptions, ScanCounts, ScanOptions};
+use super::{Pruning, ReaderOptions, ScanCounts, ScanOptions};
 
 /// Rows that match in runs shorter than this on average are read with their neighbours, and filtered after.
 const RUN_ROWS_MIN: usize = 8;
@@ -60,6 +60,8 @@ struct Filter {
     /// Its columns, the first of the scan's.
     columns: Vec<Named>,
     schema: SchemaRef,
+    pruning: Pruning,
+    verify_crc: bool,
     /// Makes whole batches of what is left of windows.
     coalescer: BatchCoalescer,
 }
@@ -123,6 +125,8 @@ impl Scan {
             predicate,
             columns: filter_columns,
             schema: Arc::new(Schema::new(filter_fields)),
+            pruning: options.pruning,
+            verify_crc: reader.verify_crc,
             coalescer: BatchCoalescer::new(Arc::clone(&schema), reader.batch_rows)
                 .with_biggest_coalesce_batch_size(Some(reader.batch_rows / 2)),
         });
@@ -282,23 +286,14 @@ impl Scan {
             }
             let Some(number) = self.groups.pop_front() else { return Ok(false) };
             let rows = self.file.group_rows(number)?;
-            let mut all_match = false;
-            let mut selection = Selection::all(rows);
-            if let Some(filter) = &self.filter {
-                match prune::row_group(&self.file, number, &filter.columns, &filter.predicate)? {
-                    Verdict::Drop => selection = Selection::default(),
-                    Verdict::AllMatch => all_match = true,
-                    Verdict::Keep => {
-                        selection = prune::pages(&self.file, number, &filter.columns, &filter.predicate)?;
-                        if !selection.is_empty()
-                            && prune::is_filtered_out(&self.file, number, &filter.columns, &filter.predicate)?
-                        {
-                            selection = Selection::default();
-                            self.counts.row_groups_skipped_by_bloom_filter += 1;
-                        }
-                    }
+            let answer = match &self.filter {
+                Some(filter) => filter.question(&self.file).ask(number)?,
+                None => {
+                    Answer { selection: Selection::all(rows), all_match: false, dropped_by: None, bytes_fetched: 0 }
                 }
-            }
+            };
+            self.counts.count(&answer, rows);
+            let Answer { selection, all_match, .. } = answer;
             if selection.is_empty() && rows > 0 {
                 self.count_skipped(number);
                 continue;
@@ -373,6 +368,18 @@ impl Iterator for Scan {
                 self.is_done = true;
                 Some(Err(e.in_file(self.file.input.name())))
             }
+        }
+    }
+}
+
+impl Filter {
+    fn question<'a>(&'a self, file: &'a FileParts) -> Question<'a> {
+        Question {
+            file,
+            columns: &self.columns,
+            predicate: &self.predicate,
+            pruning: self.pruning,
+            verify_crc: self.verify_crc,
         }
     }
 }

@@ -129,6 +129,17 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// The values of the column, of those that the file has; none where they are not known, or do not all become one.
+    pub(super) fn values(&self, stored: ArrayRef) -> Option<ArrayRef> {
+        match self {
+            Origin::File(_, None) => Some(stored),
+            Origin::File(_, Some(change)) => change.apply(&stored).ok(),
+            Origin::Constant(_) => None,
+        }
+    }
+}
+
 fn first_leaf(file: &FileParts, field: usize) -> Result<usize> {
     let leaf = file.schema.nodes.get(field).and_then(Node::first_leaf);
     leaf.ok_or_else(|| {
