@@ -32,6 +32,33 @@ impl Compressor {
     }
 }
 
+/// How many bytes the stream holds; more than `most` are not counted.
+pub(super) fn count(input: &[u8], most: usize) -> Result<usize> {
+    let alloc = brotli::enc::StandardAlloc::default;
+    let mut state = BrotliState::new(alloc(), alloc(), alloc());
+    let (mut input_left, mut read, mut total) = (input.len(), 0, 0);
+    let mut nowhere = vec![0; BUFFER_BYTES];
+    while total <= most {
+        let (mut out_left, mut written) = (nowhere.len(), 0);
+        match BrotliDecompressStream(
+            &mut input_left,
+            &mut read,
+            input,
+            &mut out_left,
+            &mut written,
+            &mut nowhere,
+            &mut total,
+            &mut state,
+        ) {
+            BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::ResultSuccess => break,
+            BrotliResult::ResultFailure => return Err(broken("brotli", "the stream is broken")),
+            BrotliResult::NeedsMoreInput => return Err(broken("brotli", "the stream is cut short")),
+        }
+    }
+    Ok(total)
+}
+
 pub(super) fn decompress(input: &[u8], out: &mut [u8]) -> Result<usize> {
     let alloc = brotli::enc::StandardAlloc::default;
     // `new` is without large windows, so the stream's own window is 16 MiB at most.

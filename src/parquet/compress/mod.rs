@@ -12,6 +12,7 @@ mod hadoop;
 mod lz4;
 mod lz4_raw;
 mod lzo;
+mod promise;
 mod snappy;
 mod zstd;
 
@@ -215,9 +216,11 @@ impl Decompressor {
         out: &mut Vec<u8>,
         exact_bytes: usize,
     ) -> Result<()> {
+        let codec = codec.into();
+        promise::check(codec, input, exact_bytes)?;
         // What is in the buffer is overwritten, so only its growth is zeroed.
         out.resize(exact_bytes, 0);
-        let written = match codec.into() {
+        let written = match codec {
             UNCOMPRESSED if input.len() == exact_bytes => {
                 out.copy_from_slice(input);
                 return Ok(());

@@ -67,7 +67,8 @@ pub(super) fn read_lengths(bytes: &[u8], values_max: usize) -> Result<(Vec<i32>,
     if count > values_max {
         return Err(Error::corrupt(format!("{count} lengths for at most {values_max} values")));
     }
-    let mut lengths = Vec::with_capacity(count);
+    // The count is what the header says; the bytes may hold fewer.
+    let mut lengths = Vec::with_capacity(count.min(bytes.len().saturating_mul(8)));
     decoder.read(count, &mut lengths)?;
     match lengths.iter().min() {
         Some(&least) if least < 0 => Err(Error::corrupt(format!("a length of {least}"))),

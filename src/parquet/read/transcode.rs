@@ -98,7 +98,8 @@ fn integers<T: Delta + Fixed>(
         return Err(Error::corrupt(format!("{count} delta-encoded values in a page of {values_max}")));
     }
     take_memory(count.saturating_mul(size_of::<T>() * 2))?;
-    let mut values = Vec::with_capacity(count);
+    // The count is what the header says; the bytes may hold fewer.
+    let mut values = Vec::with_capacity(count.min(bytes.len().saturating_mul(8)));
     decoder.read(count, &mut values)?;
     T::encode(&values, out);
     Ok(())
@@ -116,7 +117,8 @@ fn decimals<T: alp::Float>(
         return Err(Error::corrupt(format!("{count} ALP values in a page of {values_max}")));
     }
     take_memory(count.saturating_mul(size_of::<T>() * 2))?;
-    let mut values = Vec::with_capacity(count);
+    // The count is what the header says; the bytes may hold fewer.
+    let mut values = Vec::with_capacity(count.min(bytes.len().saturating_mul(8)));
     decoder.read::<T>(0, count, &mut values)?;
     T::encode(&values, out);
     Ok(())

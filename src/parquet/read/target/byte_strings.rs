@@ -204,7 +204,8 @@ impl Dictionary {
 /// Appends `count` strings from the start of `bytes`; the bytes that they took.
 fn append_plain<E: End>(bytes: &[u8], count: usize, data: &mut Vec<u8>, ends: &mut Vec<E>) -> Result<usize> {
     let mut rest = bytes;
-    ends.reserve(count);
+    // A string takes four bytes at least.
+    ends.reserve(count.min(bytes.len() / 4));
     for _ in 0..count {
         let (length, behind) = rest.split_first_chunk().ok_or_else(|| cut_short(bytes, rest))?;
         let length = u32::from_le_bytes(*length) as usize;
