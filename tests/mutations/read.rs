@@ -48,7 +48,7 @@ fn scans(file: &FileReader) -> Vec<ScanOptions> {
     if let Some(predicate) = conditions.reduce(Predicate::or) {
         scans.push(whole.clone().with_predicate(predicate));
     }
-    if let Some(last) = fields.iter().filter(is_flat).last() {
+    if let Some(last) = fields.iter().rfind(is_flat) {
         let columns: Vec<_> = fields.iter().take(2).map(|f| f.name()).collect();
         scans.push(whole.clone().with_predicate(col(last.name().as_str()).is_null()).with_columns(columns));
     }

@@ -126,11 +126,14 @@ fn null_count(count: Option<i64>, leaf: &Leaf, rows: usize) -> Option<u64> {
     count.and_then(|n| u64::try_from(n).ok()).filter(|&n| n <= rows as u64)
 }
 
+/// What bounds may take in memory: those that take more, as where a width of gigabytes is claimed, are not known.
+const MEMORY_BYTES: usize = 64 << 20;
+
 /// Values in the form of statistics (PLAIN, but strings without their lengths) as an array of the leaf's value
 /// type; what is unknown or not sound is null. None if the type has no such values.
 fn values(leaf: &Leaf, bounds: &[Option<&[u8]>]) -> Option<ArrayRef> {
     let mut target =
-        target::new(leaf, Budget::of(&ReaderOptions::default().with_memory_bytes(usize::MAX)).reservation()).ok()?;
+        target::new(leaf, Budget::of(&ReaderOptions::default().with_memory_bytes(MEMORY_BYTES)).reservation()).ok()?;
     let mut mask = BooleanBufferBuilder::new(bounds.len());
     let mut plain = Vec::new();
     let mut bits = Vec::new();
