@@ -38,6 +38,8 @@ struct Task {
     out: PathBuf,
     repeats: usize,
     seconds_max: f64,
+    /// Strings as views; what is written comes with offsets, as most programs have it.
+    views: bool,
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
@@ -51,6 +53,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
         out: PathBuf::from(format!("/dev/shm/hypostyle-bench-{}.parquet", std::process::id())),
         repeats: 5,
         seconds_max: 2.0,
+        views: true,
     };
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -117,7 +120,7 @@ fn measure(task: &Task, operation: &str, mut work: impl FnMut(bool) -> Done<(u64
 
 fn open(task: &Task) -> Done<FileReader> {
     let (storage, name) = Local::file(&task.file)?;
-    Ok(FileReader::open(storage.open(&name)?, ReaderOptions::default())?)
+    Ok(FileReader::open(storage.open(&name)?, ReaderOptions::default().with_views(task.views))?)
 }
 
 fn options(task: &Task) -> ScanOptions {
@@ -214,7 +217,8 @@ fn write(task: &Task, batches: &[RecordBatch]) -> Done<(u64, u64)> {
 fn main() -> Done<()> {
     let mut words = std::env::args().skip(1);
     let operation = words.next().unwrap_or_default();
-    let task = parse(words)?;
+    let mut task = parse(words)?;
+    task.views = operation != "write";
     match operation.as_str() {
         "read" => measure(&task, "read", |first| read(&task, first)),
         "filter" => measure(&task, "filter", |first| filter(&task, first)),

@@ -10,11 +10,12 @@ use arrow_array::{
     Array, ArrayRef, FixedSizeListArray, LargeListArray, LargeListViewArray, ListArray, ListViewArray, MapArray,
     StructArray, UInt64Array, make_array, new_null_array,
 };
-use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 use arrow_select::take::take;
 
+use super::level_bits::{BLOCK, bits, compress};
 use super::node::{Kind, Node};
 use crate::error::{Error, Result};
 
@@ -94,107 +95,97 @@ fn build_struct(
         let array: ArrayRef = Arc::new(StructArray::new_empty_fields(rows, None));
         return Ok(Built { array, rep: vec![], def: vec![], has_levels: false });
     };
-    let mut validity = BooleanBufferBuilder::new(def.len());
-    let mut slots = 0;
-    for (&r, &d) in rep.iter().zip(&def) {
-        if r <= node.rep && d >= node.slot {
-            validity.append(d >= node.present);
-            slots += 1;
-        }
-    }
+    let (slots, validity) = validity(node, &rep, &def);
     if let Some((child, array)) = children.iter().zip(&arrays).find(|(_, a)| a.len() != slots) {
         let message = format!("{} values of \"{}\" in {slots} structs", array.len(), child.field.name());
         return Err(Error::corrupt(message).in_column(node.field.name()));
     }
-    let array = StructArray::try_new_with_length(fields.clone(), arrays, nulls(validity), slots)
+    let array = StructArray::try_new_with_length(fields.clone(), arrays, validity, slots)
         .map_err(|e| Error::corrupt(e.to_string()).in_column(node.field.name()))?;
     Ok(Built { array: Arc::new(array), rep, def, has_levels: true })
 }
 
 fn list(node: &Node, element: &Node, child: &Built) -> Result<ArrayRef> {
-    let mut validity = BooleanBufferBuilder::new(child.def.len());
-    let mut ends: Vec<usize> = Vec::with_capacity(child.def.len());
+    let (slots, validity) = validity(node, &child.rep, &child.def);
+    // Where each slot's elements begin, and where the last one's end.
+    let mut offsets = Vec::with_capacity(slots + 1);
     let mut elements = 0usize;
-    for (&rep, &def) in child.rep.iter().zip(&child.def) {
-        if rep <= node.rep && def >= node.slot {
-            ends.push(elements);
-            validity.append(def >= node.present);
+    for (rep, def) in child.rep.chunks(BLOCK).zip(child.def.chunks(BLOCK)) {
+        let mut begins = bits(rep, |r| r <= node.rep) & bits(def, |d| d >= node.slot);
+        let holds = bits(rep, |r| r <= element.rep) & bits(def, |d| d >= element.slot);
+        while begins != 0 {
+            let before = (begins & begins.wrapping_neg()) - 1;
+            offsets.push(elements + (holds & before).count_ones() as usize);
+            begins &= begins - 1;
         }
-        if rep <= element.rep && def >= element.slot {
-            if ends.is_empty() {
-                return Err(corrupt(node, "the first repetition level is not 0"));
-            }
-            elements += 1;
-        }
-        if let Some(end) = ends.last_mut() {
-            *end = elements;
-        }
+        elements += holds.count_ones() as usize;
+    }
+    offsets.push(elements);
+    if offsets.first().is_some_and(|&first| first > 0) {
+        return Err(corrupt(node, "the first repetition level is not 0"));
     }
     if elements != child.array.len() {
         let got = child.array.len();
         return Err(corrupt(node, format!("{got} elements where the levels tell of {elements}")));
     }
-    layout(node, child.array.clone(), &ends, nulls(validity))
+    layout(node, child.array.clone(), &offsets, validity)
 }
 
-/// Puts elements and ends of slots into the list's Arrow layout.
-fn layout(node: &Node, values: ArrayRef, ends: &[usize], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+/// Puts elements and the offsets of slots into the list's Arrow layout.
+fn layout(node: &Node, values: ArrayRef, offsets: &[usize], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
     let broken = |e: arrow_schema::ArrowError| corrupt(node, e.to_string());
-    let narrow = || {
-        i32::try_from(values.len())
-            .map(|_| OffsetBuffer::new(offsets(ends, |end| end as i32)))
-            .map_err(|_| Error::limit("a batch's lists hold 2^31 elements or more: read smaller batches"))
+    let slots = offsets.len().saturating_sub(1);
+    let narrow = || -> Result<Vec<i32>> {
+        match i32::try_from(values.len()) {
+            Ok(_) => Ok(offsets.iter().map(|&o| o as i32).collect()),
+            Err(_) => Err(Error::limit("a batch's lists hold 2^31 elements or more: read smaller batches")),
+        }
     };
-    let sizes = |offsets: &[i64]| -> Vec<i64> {
-        offsets.windows(2).map(|w| w.iter().rev().copied().reduce(|a, b| a - b).unwrap_or(0)).collect()
-    };
+    let wide = || -> Vec<i64> { offsets.iter().map(|&o| o as i64).collect() };
+    let sizes = offsets.iter().zip(offsets.iter().skip(1)).map(|(start, end)| end - start);
     Ok(match node.field.data_type() {
-        DataType::List(f) => Arc::new(ListArray::try_new(f.clone(), narrow()?, values, nulls).map_err(broken)?),
+        DataType::List(f) => {
+            let offsets = OffsetBuffer::new(narrow()?.into());
+            Arc::new(ListArray::try_new(f.clone(), offsets, values, nulls).map_err(broken)?)
+        }
         DataType::LargeList(f) => {
-            let offsets = OffsetBuffer::new(offsets(ends, |end| end as i64));
+            let offsets = OffsetBuffer::new(wide().into());
             Arc::new(LargeListArray::try_new(f.clone(), offsets, values, nulls).map_err(broken)?)
         }
         DataType::Map(f, sorted) => {
             let entries = values.as_any().downcast_ref::<StructArray>().cloned();
             let entries = entries.ok_or_else(|| corrupt(node, "a map without entries"))?;
-            Arc::new(MapArray::try_new(f.clone(), narrow()?, entries, nulls, *sorted).map_err(broken)?)
+            let offsets = OffsetBuffer::new(narrow()?.into());
+            Arc::new(MapArray::try_new(f.clone(), offsets, entries, nulls, *sorted).map_err(broken)?)
         }
         DataType::ListView(f) => {
-            let all = narrow()?;
-            let wide: Vec<i64> = all.iter().map(|&o| i64::from(o)).collect();
-            let sizes: Vec<i32> = sizes(&wide).into_iter().map(|s| s as i32).collect();
-            let starts = all.slice(0, ends.len()).into_inner();
-            let starts: Vec<i32> = starts.iter().take(ends.len()).copied().collect();
+            let mut starts = narrow()?;
+            starts.truncate(slots);
+            let sizes: Vec<i32> = sizes.map(|s| s as i32).collect();
             Arc::new(ListViewArray::try_new(f.clone(), starts.into(), sizes.into(), values, nulls).map_err(broken)?)
         }
         DataType::LargeListView(f) => {
-            let all = offsets(ends, |end| end as i64);
-            let sizes = sizes(&all);
-            let starts: Vec<i64> = all.iter().take(ends.len()).copied().collect();
+            let mut starts = wide();
+            starts.truncate(slots);
+            let sizes: Vec<i64> = sizes.map(|s| s as i64).collect();
             Arc::new(
                 LargeListViewArray::try_new(f.clone(), starts.into(), sizes.into(), values, nulls).map_err(broken)?,
             )
         }
         DataType::FixedSizeList(f, size) => {
-            let values = fixed(node, values, ends, nulls.as_ref(), *size)?;
-            Arc::new(
-                FixedSizeListArray::try_new_with_length(f.clone(), *size, values, nulls, ends.len()).map_err(broken)?,
-            )
+            let values = fixed(node, values, offsets, nulls.as_ref(), *size)?;
+            Arc::new(FixedSizeListArray::try_new_with_length(f.clone(), *size, values, nulls, slots).map_err(broken)?)
         }
         other => return Err(Error::invalid(format!("a list node of type {other}")).in_column(node.field.name())),
     })
 }
 
-fn offsets<O: arrow_buffer::ArrowNativeType>(ends: &[usize], convert: impl Fn(usize) -> O) -> ScalarBuffer<O> {
-    std::iter::once(0).chain(ends.iter().copied()).map(convert).collect::<Vec<O>>().into()
-}
-
 /// The elements with room for those of null slots, which Parquet does not store but this layout wants.
-fn fixed(node: &Node, values: ArrayRef, ends: &[usize], nulls: Option<&NullBuffer>, size: i32) -> Result<ArrayRef> {
+fn fixed(node: &Node, values: ArrayRef, offsets: &[usize], nulls: Option<&NullBuffer>, size: i32) -> Result<ArrayRef> {
     let size = usize::try_from(size).unwrap_or(0);
-    let mut picks: Vec<Option<u64>> = Vec::with_capacity(ends.len().saturating_mul(size));
+    let mut picks: Vec<Option<u64>> = Vec::with_capacity(offsets.len().saturating_mul(size));
     let mut start = 0;
-    for (slot, &end) in ends.iter().enumerate() {
+    for (slot, &end) in offsets.iter().skip(1).enumerate() {
         if nulls.is_some_and(|n| n.is_null(slot)) {
             picks.extend(std::iter::repeat_n(None, size));
         } else if end - start != size {
@@ -226,10 +217,26 @@ fn zero(data_type: &DataType) -> Result<ArrayRef> {
     strip(new_null_array(data_type, 1).to_data()).map(make_array)
 }
 
-/// The validity of slots, where one is missing. That holds for slots that cannot be null themselves, too: they are
-/// missing where the struct around them is, and Arrow wants a null value below to have a null above.
-fn nulls(mut validity: BooleanBufferBuilder) -> Option<NullBuffer> {
-    Some(NullBuffer::new(validity.finish())).filter(|n| n.null_count() > 0)
+/// How many slots the node has, and their validity, where one is missing. That holds for slots that cannot be null
+/// themselves, too: they are missing where the struct around them is, and Arrow wants a null value below to have a null above.
+fn validity(node: &Node, rep: &[u16], def: &[u16]) -> (usize, Option<NullBuffer>) {
+    let mut slots = 0;
+    let mut validity: Option<BooleanBufferBuilder> = None;
+    for (rep, def) in rep.chunks(BLOCK).zip(def.chunks(BLOCK)) {
+        let is_slot = bits(rep, |r| r <= node.rep) & bits(def, |d| d >= node.slot);
+        let count = is_slot.count_ones() as usize;
+        let is_present = bits(def, |d| d >= node.present);
+        if validity.is_none() && is_slot & !is_present != 0 {
+            let mut all = BooleanBufferBuilder::new(slots + def.len());
+            all.append_n(slots, true);
+            validity = Some(all);
+        }
+        if let Some(validity) = &mut validity {
+            validity.append_packed_range(0..count, &compress(is_present, is_slot).to_le_bytes());
+        }
+        slots += count;
+    }
+    (slots, validity.map(|mut bits| NullBuffer::new(bits.finish())))
 }
 
 fn corrupt(node: &Node, message: impl Into<String>) -> Error {

@@ -25,11 +25,13 @@ pub struct SchemaOptions {
     /// The unit of timestamps in INT96; None: what the file's Arrow schema says, else microseconds if Spark wrote it,
     /// else nanoseconds, of which what is beyond 64 bits runs over.
     pub int96_unit: Option<TimeUnit>,
+    /// Whether strings and binary values are views, wherever they stand; not those in dictionaries.
+    pub views: bool,
 }
 
 impl Default for SchemaOptions {
     fn default() -> SchemaOptions {
-        SchemaOptions { depth_max: node::DEPTH_MAX, int96_unit: None }
+        SchemaOptions { depth_max: node::DEPTH_MAX, int96_unit: None, views: false }
     }
 }
 
@@ -86,6 +88,11 @@ pub fn from_elements(
         let mut node = walk.field(Levels { rep: 0, slot: 0, def: 0 })?;
         if let Some(Some(hint)) = hint.as_ref().and_then(|h| h.fields.get(index)) {
             restore::restore(&mut node, &mut walk.leaves, hint, options.int96_unit.is_some());
+        }
+        if options.views
+            && let Some(field) = restore::with_views(&node.field)
+        {
+            restore::restore(&mut node, &mut walk.leaves, &field, options.int96_unit.is_some());
         }
         nodes.push(node);
     }

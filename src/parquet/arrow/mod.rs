@@ -38,6 +38,7 @@ pub mod assemble;
 mod extension;
 mod from_parquet;
 mod ipc;
+pub mod level_bits;
 #[cfg(test)]
 mod nested_schema_tests;
 pub mod node;

@@ -107,6 +107,24 @@ fn merged(hint: &HashMap<String, String>, own: &HashMap<String, String>) -> Hash
     metadata
 }
 
+/// The field with views in place of strings and binary values, at any depth; none where it has none of these.
+pub(super) fn with_views(field: &FieldRef) -> Option<FieldRef> {
+    let data_type = match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        DataType::Struct(fields) => {
+            let with: Vec<_> = fields.iter().map(with_views).collect();
+            if with.iter().all(Option::is_none) {
+                return None;
+            }
+            node::struct_of(with.into_iter().zip(fields).map(|(w, f)| w.unwrap_or_else(|| Arc::clone(f))).collect())
+        }
+        DataType::Map(entries, sorted) => DataType::Map(with_views(entries)?, *sorted),
+        other => node::with_element(other, with_views(node::element(other)?)?),
+    };
+    Some(Arc::new(field.as_ref().clone().with_data_type(data_type)))
+}
+
 /// Whether values of `leaf`, which are `own` by the Parquet schema alone, can be held by the type `asked`.
 fn fits(leaf: &Leaf, own: &DataType, asked: &DataType) -> bool {
     use DataType as D;
@@ -116,6 +134,8 @@ fn fits(leaf: &Leaf, own: &DataType, asked: &DataType) -> bool {
     }
     match (own, asked) {
         (D::Utf8, D::LargeUtf8 | D::Utf8View) => true,
+        // Of a field that was given its large type before.
+        (D::LargeUtf8, D::Utf8View) | (D::LargeBinary, D::BinaryView) => true,
         // Whether bytes are strings is checked when they are read.
         (D::Binary, D::LargeBinary | D::BinaryView | D::Utf8 | D::LargeUtf8 | D::Utf8View) => {
             leaf.physical == Type::ByteArray

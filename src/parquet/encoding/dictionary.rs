@@ -7,6 +7,7 @@
 //! ```
 
 use super::bit_pack;
+use super::gather;
 use super::rle::{self, Position, Run, width_of};
 use crate::error::{Error, Result};
 
@@ -67,12 +68,7 @@ impl<'a> Decoder<'a> {
                         let n = packed.min(CHUNK);
                         let indices = chunk.get_mut(..n).unwrap_or_default();
                         bit_pack::unpack(bytes, self.indices.width(), skip, indices);
-                        // One check for the chunk instead of a branch for each value.
-                        let max = indices.iter().copied().max().unwrap_or(0);
-                        if max as usize >= dictionary.len() {
-                            return Err(beyond(max, dictionary.len()));
-                        }
-                        out.extend(indices.iter().map(|&i| dictionary.get(i as usize).copied().unwrap_or_default()));
+                        gather::append(dictionary, indices, out).map_err(|max| beyond(max, dictionary.len()))?;
                         skip += n;
                         packed -= n;
                     }
@@ -89,7 +85,7 @@ impl<'a> Decoder<'a> {
         out.resize(start + count, 0);
         let indices = out.get_mut(start..).unwrap_or_default();
         self.indices.read(indices)?;
-        match indices.iter().copied().max() {
+        match gather::max(indices) {
             Some(max) if max as usize >= dictionary_len => Err(beyond(max, dictionary_len)),
             _ => Ok(()),
         }

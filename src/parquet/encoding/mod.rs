@@ -5,9 +5,12 @@
 pub mod alp;
 pub mod bit_pack;
 pub mod byte_stream_split;
+#[cfg(target_arch = "x86_64")]
+mod cpu;
 pub mod delta_binary_packed;
 pub mod delta_byte_array;
 pub mod delta_length_byte_array;
 pub mod dictionary;
+mod gather;
 pub mod plain;
 pub mod rle;

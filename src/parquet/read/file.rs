@@ -210,7 +210,8 @@ impl FileParts {
             decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref(), limits)?;
         memory.grow(footer.memory_bytes())?;
         memory.grow(elements.len().saturating_mul(SCHEMA_ELEMENT_BYTES))?;
-        let schema_options = SchemaOptions { depth_max: options.schema_depth_max, int96_unit: options.int96_unit };
+        let schema_options =
+            SchemaOptions { depth_max: options.schema_depth_max, int96_unit: options.int96_unit, views: options.views };
         let schema = arrow::from_elements(elements, footer.key_value_metadata.as_deref(), &schema_options)?;
         let mut rows = 0u64;
         for (number, group) in footer.groups.iter().enumerate() {

@@ -83,6 +83,9 @@ pub struct ReaderOptions {
     /// last two, what is beyond 64 bits (with nanoseconds, outside of the years 1677 to 2262) runs over, as in PyArrow and
     /// arrow-rs, and bounds are not used.
     pub int96_unit: Option<TimeUnit>,
+    /// Whether strings and binary values are read as views (`Utf8View`, `BinaryView`) whatever the file's Arrow schema
+    /// says, but for those in dictionaries: long ones are not copied then. False by default.
+    pub views: bool,
 }
 
 impl Default for ReaderOptions {
@@ -97,6 +100,7 @@ impl Default for ReaderOptions {
             schema_elements_max: 1 << 20,
             schema_depth_max: DEPTH_MAX,
             int96_unit: None,
+            views: false,
             decryption: None,
         }
     }
@@ -163,6 +167,13 @@ impl ReaderOptions {
     #[must_use]
     pub fn with_schema_depth_max(mut self, depth: usize) -> ReaderOptions {
         self.schema_depth_max = depth;
+        self
+    }
+
+    /// With another [`views`](Self::views).
+    #[must_use]
+    pub fn with_views(mut self, views: bool) -> ReaderOptions {
+        self.views = views;
         self
     }
 

@@ -17,6 +17,7 @@ use super::page::{Page, PageOpener};
 use super::target::{self, Target};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::assemble::{LeafSlots, assemble};
+use crate::parquet::arrow::level_bits::{BLOCK, bits, compress, select};
 use crate::parquet::arrow::{Leaf, Node};
 
 /// Entries that are decoded ahead.
@@ -221,15 +222,9 @@ impl NestedLeaf {
                 count = count.min(rows - begun);
                 begun += count;
             } else {
-                for (at, &rep) in ahead.iter().enumerate() {
-                    if rep == 0 {
-                        if begun == rows {
-                            count = at;
-                            break;
-                        }
-                        begun += 1;
-                    }
-                }
+                let (taken, rows_begun) = entries_of(ahead, rows - begun);
+                count = taken;
+                begun += rows_begun;
             }
             let is_row_end = count < ahead.len();
             self.take(count, keep).map_err(|e| self.at_page(e))?;
@@ -255,9 +250,12 @@ impl NestedLeaf {
         }
         self.mask.truncate(0);
         let mut present = 0;
-        for &level in def.iter().filter(|&&d| d >= slot) {
-            self.mask.append(level == present_at);
-            present += usize::from(level == present_at);
+        for levels in def.chunks(BLOCK) {
+            let is_slot = bits(levels, |d| d >= slot);
+            let is_present = bits(levels, |d| d == present_at);
+            present += is_present.count_ones() as usize;
+            let slots = is_slot.count_ones() as usize;
+            self.mask.append_packed_range(0..slots, &compress(is_present, is_slot).to_le_bytes());
         }
         if present == self.mask.len() {
             self.target.read(&mut self.page.values, present)?;
@@ -335,5 +333,42 @@ impl NestedLeaf {
     #[cold]
     fn at_page(&self, e: Error) -> Error {
         outer_place(e, self.page.offset).in_page(self.page.ordinal).in_column(&self.name)
+    }
+}
+
+/// The entries at the start of `levels` (repetition levels) that belong to `rows` rows, those of the row before them among
+/// these; and how many rows they begin.
+fn entries_of(levels: &[u16], rows: usize) -> (usize, usize) {
+    let (mut taken, mut begun) = (0, 0);
+    for block in levels.chunks(BLOCK) {
+        let begins = bits(block, |rep| rep == 0);
+        let count = begins.count_ones() as usize;
+        if begun + count > rows {
+            let end = select(begins, (rows - begun) as u32).unwrap_or(0);
+            return (taken + end, rows);
+        }
+        (taken, begun) = (taken + block.len(), begun + count);
+    }
+    (taken, begun)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_counted_by_rows() {
+        for (every, count) in [(1, 200), (2, 200), (3, 64), (70, 300), (5, 1)] {
+            let levels: Vec<u16> = (0..count).map(|i| u16::from(i % every != 0)).collect();
+            for rows in 0..count {
+                let begins: Vec<usize> = (0..count).filter(|i| i % every == 0).collect();
+                let want = match begins.get(rows) {
+                    Some(&next) => (next, rows),
+                    None => (count, begins.len()),
+                };
+                assert_eq!(entries_of(&levels, rows), want, "{rows} rows of {count} entries, one begins every {every}");
+            }
+        }
+        assert_eq!(entries_of(&[1, 1, 0, 1], 0), (2, 0), "the rest of the row before");
     }
 }

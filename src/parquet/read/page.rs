@@ -8,6 +8,7 @@
 //! ```
 
 use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -51,11 +52,11 @@ impl Deref for PageBytes {
 }
 
 impl PageBytes {
-    /// The bytes to share with an array; the buffer is not taken over then.
-    pub(super) fn share(&mut self) -> Bytes {
+    /// The bytes to share with an array. The next page needs another buffer then: one that `spare` gets back.
+    pub(super) fn share(&mut self, spare: &Spare) -> Bytes {
         let bytes = match std::mem::take(self) {
             PageBytes::Shared(bytes) => bytes,
-            PageBytes::Own(bytes) => Bytes::from(bytes),
+            PageBytes::Own(bytes) => spare.lend(bytes),
         };
         *self = PageBytes::Shared(bytes.clone());
         bytes
@@ -70,10 +71,63 @@ impl PageBytes {
     }
 }
 
+/// Buffers of pages that arrays share. The last array gives its buffer back, for another page: fresh memory costs several
+/// times what it costs to fill it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spare {
+    buffers: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+/// Buffers that wait at most: those of the batch before.
+const SPARE_MAX: usize = 2;
+
+impl Spare {
+    fn lend(&self, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Lent { bytes, spare: self.clone() })
+    }
+
+    fn take(&self) -> Vec<u8> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    /// What waits, in bytes.
+    fn bytes(&self) -> usize {
+        self.lock().iter().map(Vec::capacity).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        // Nothing panics while it is held.
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A buffer that arrays share.
+struct Lent {
+    bytes: Vec<u8>,
+    spare: Spare,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut buffers = self.spare.lock();
+        if buffers.len() < SPARE_MAX {
+            buffers.push(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
 /// The values of a page, from where the last read ended.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     pub bytes: PageBytes,
+    /// Where shared buffers come back to.
+    pub spare: Spare,
     /// Where the values begin in `bytes`.
     pub start: usize,
     pub coding: Coding,
@@ -100,6 +154,11 @@ impl Values {
     /// The bytes of the values, read ones too.
     pub(super) fn bytes(&self) -> &[u8] {
         self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// All of the page's bytes, to share with an array.
+    pub(super) fn share(&mut self) -> Bytes {
+        self.bytes.share(&self.spare)
     }
 }
 
@@ -156,7 +215,7 @@ impl PageOpener {
         let raw_body = raw.open(|bytes| self.decrypted.resize(bytes))?;
         let encoding = match (&raw.header.data_page_header, &raw.header.data_page_header_v2) {
             (Some(v1), _) if raw.header.type_ == PageType::DataPage => {
-                self.decompress(&raw.header, codec, raw_body, 0, &mut page.values.bytes)?;
+                self.decompress(&raw.header, codec, raw_body, 0, &mut page.values.bytes, &page.values.spare)?;
                 let encodings = (v1.repetition_level_encoding, v1.definition_level_encoding);
                 page.values.start = match leaf.is_flat() {
                     true => levels_v1(&page.values.bytes, leaf, encodings.1, values, &mut page.levels)?,
@@ -191,7 +250,7 @@ impl PageOpener {
                 }
                 let codec = if v2.is_compressed == Some(false) { Codec::Uncompressed } else { codec };
                 let body = raw_body.slice(rep + def..);
-                self.decompress(&raw.header, codec, body, rep + def, &mut page.values.bytes)?;
+                self.decompress(&raw.header, codec, body, rep + def, &mut page.values.bytes, &page.values.spare)?;
                 page.values.start = 0;
                 v2.encoding
             }
@@ -243,7 +302,7 @@ impl PageOpener {
         }
         let mut bytes = PageBytes::default();
         let body = raw.open(|bytes| self.decrypted.resize(bytes))?;
-        self.decompress(&raw.header, codec, body, 0, &mut bytes)?;
+        self.decompress(&raw.header, codec, body, 0, &mut bytes, &Spare::default())?;
         Ok((bytes, usize::try_from(header.num_values).unwrap_or(0)))
     }
 
@@ -255,6 +314,7 @@ impl PageOpener {
         body: Bytes,
         before: usize,
         out: &mut PageBytes,
+        spare: &Spare,
     ) -> Result<()> {
         if codec == Codec::Uncompressed {
             // The size is the body's; where the header says otherwise, what is read from it tells.
@@ -266,8 +326,12 @@ impl PageOpener {
             Error::corrupt(format!("a page of {} bytes, {before} of them levels", header.uncompressed_page_size))
         })?;
         let mut buffer = out.reclaim();
+        if buffer.capacity() == 0 {
+            buffer = spare.take();
+        }
         // The buffer keeps the largest page's size.
-        self.memory.resize(size.max(buffer.capacity()).saturating_add(self.plain.capacity()))?;
+        let waiting = spare.bytes().saturating_add(self.plain.capacity());
+        self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
         let result = self.decompressor.decompress(codec, &body, &mut buffer, size);
         *out = PageBytes::Own(buffer);
         result

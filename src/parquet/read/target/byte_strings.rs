@@ -8,7 +8,7 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::spread::spread_ends;
-use super::{Layout, Target, no_dictionary, not_boolean};
+use super::{Layout, Target, no_dictionary, not_boolean, utf8};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
@@ -68,6 +68,12 @@ impl<O: OffsetSizeTrait + End> ByteStrings<O> {
         })
     }
 
+    fn clear(&mut self) {
+        self.ends.truncate(1);
+        self.dense.clear();
+        self.data.clear();
+    }
+
     /// Appends `count` strings; their ends go to `ends`, which may be one of the own.
     fn append(&mut self, values: &mut Values, count: usize, into_dense: bool) -> Result<()> {
         let ends = if into_dense { &mut self.dense } else { &mut self.ends };
@@ -82,7 +88,10 @@ impl<O: OffsetSizeTrait + End> ByteStrings<O> {
                 }
                 if self.is_utf8 {
                     let new = ends.get(first..).unwrap_or_default().iter().map(|e| e.as_usize() - start);
-                    check_utf8(self.data.get(start..).unwrap_or_default(), new)?;
+                    if let Err(e) = utf8::check(self.data.get(start..).unwrap_or_default(), new) {
+                        self.clear();
+                        return Err(e);
+                    }
                 }
                 let dictionary = self.dictionary.as_ref().map_or(0, Dictionary::bytes);
                 self.memory.resize(dictionary + self.data.len())?;
@@ -120,7 +129,7 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
         dictionary.ends.push(0);
         append_plain(&bytes, count, &mut dictionary.data, &mut dictionary.ends)?;
         if self.is_utf8 {
-            check_utf8(&dictionary.data, dictionary.ends.iter().map(|&e| e as usize))?;
+            utf8::check(&dictionary.data, dictionary.ends.iter().map(|&e| e as usize))?;
         }
         dictionary.data.extend_from_slice(&[0; SHORT_BYTES]);
         self.dictionary = Some(dictionary);
@@ -143,6 +152,7 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
         Layout::Variable
     }
 
+    #[expect(unsafe_code, reason = "the strings were checked page by page, a tenth of reading them is spared")]
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         // The next batch is likely as long.
         let mut next_ends = Vec::with_capacity(self.ends.len());
@@ -151,10 +161,18 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
         let next_data = Vec::with_capacity(self.data.len() + self.data.len() / 16 + SHORT_BYTES);
         let data = std::mem::replace(&mut self.data, next_data);
         self.memory.resize(self.dictionary.as_ref().map_or(0, Dictionary::bytes))?;
+        if nulls.as_ref().is_some_and(|n| n.len() + 1 != ends.len())
+            || ends.last().is_some_and(|e| e.as_usize() > data.len())
+        {
+            return Err(Error::corrupt("strings and their validity differ in number"));
+        }
         let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
         let data = Buffer::from_vec(data);
         Ok(if self.is_utf8 {
-            Arc::new(GenericStringArray::<O>::try_new(offsets, data, nulls)?)
+            // SAFETY: `append` has checked each string, or has taken all back, and the bytes between two ends are one string
+            // or none; the offsets ascend (`OffsetBuffer::new` looks at each), the last is within `data`, and there are
+            // as many slots as bits of validity.
+            Arc::new(unsafe { GenericStringArray::<O>::new_unchecked(offsets, data, nulls) })
         } else {
             Arc::new(GenericBinaryArray::<O>::try_new(offsets, data, nulls)?)
         })
@@ -254,21 +272,6 @@ impl End for i64 {
     }
 }
 
-/// Whether the strings that end at `ends` in `data` are UTF-8, each for itself.
-fn check_utf8(data: &[u8], mut ends: impl Iterator<Item = usize>) -> Result<()> {
-    if data.is_ascii() {
-        return Ok(());
-    }
-    let text = simdutf8::basic::from_utf8(data)
-        .map_err(|_| Error::corrupt("a string is not UTF-8: read the column as binary, or mend the writer"))?;
-    // Two broken strings may make a whole character together.
-    if ends.all(|end| text.is_char_boundary(end)) {
-        Ok(())
-    } else {
-        Err(Error::corrupt("a string ends inside a character: it is not UTF-8"))
-    }
-}
-
 #[cold]
 fn too_long(bytes_max: usize) -> Error {
     Error::limit(format!("the strings of one batch take more than {bytes_max} bytes: lower batch_rows"))
@@ -295,13 +298,5 @@ mod tests {
         assert_eq!(got[59..91], strings[32][..]);
         assert_eq!(dictionary.bytes_of(&[59, 0, 32, 33, 1]), 125);
         assert!(append_plain(&bytes, 61, &mut Vec::new(), &mut Vec::<u32>::new()).is_err());
-    }
-
-    #[test]
-    fn each_string_is_utf8_for_itself() {
-        let text = "aé".as_bytes();
-        check_utf8(text, [1, 3].into_iter()).expect("whole characters");
-        assert!(check_utf8(text, [2, 3].into_iter()).is_err(), "é is torn in two");
-        assert!(check_utf8(&[0xff], [1].into_iter()).is_err());
     }
 }

@@ -12,6 +12,7 @@ mod fixed_bytes;
 mod nothing;
 mod numbers;
 mod spread;
+mod utf8;
 mod views;
 
 use arrow_array::ArrayRef;

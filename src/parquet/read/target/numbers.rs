@@ -101,9 +101,15 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::FixedLenByteArray, D::Float16) if leaf.type_length == 2 => {
             make.fixed(|b, _, n, out| each(b, n, out, f16::from_le_bytes))
         }
-        (P::FixedLenByteArray, D::Decimal32(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal32)),
-        (P::FixedLenByteArray, D::Decimal64(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal64)),
-        (P::FixedLenByteArray, D::Decimal128(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal128)),
+        (P::FixedLenByteArray, D::Decimal32(..)) => {
+            make.fixed(|b, w, n, out| each_decimal(b, w, n, out, |v, s| i32::from_be_bytes(v) >> s, decimal32))
+        }
+        (P::FixedLenByteArray, D::Decimal64(..)) => {
+            make.fixed(|b, w, n, out| each_decimal(b, w, n, out, |v, s| i64::from_be_bytes(v) >> s, decimal64))
+        }
+        (P::FixedLenByteArray, D::Decimal128(..)) => {
+            make.fixed(|b, w, n, out| each_decimal(b, w, n, out, |v, s| i128::from_be_bytes(v) >> s, decimal128))
+        }
         (P::FixedLenByteArray, D::Decimal256(..)) => make.fixed(|b, w, n, out| each_of(b, w, n, out, decimal256)),
         (P::ByteArray, D::Decimal128(..)) => make.variable(|b, _, n, out| each_string(b, n, out, decimal128)),
         (P::ByteArray, D::Decimal256(..)) => make.variable(|b, _, n, out| each_string(b, n, out, decimal256)),
@@ -263,6 +269,31 @@ fn each_of<T>(
     for bytes in values.chunks_exact(width.max(1)) {
         out.push(value(bytes).ok_or_else(|| too_wide(bytes))?);
     }
+    Ok(count * width)
+}
+
+/// Decimals of `width` bytes each: of `W` bytes that begin with the value, big-endian, `narrow` makes the value by a shift;
+/// `value` is the way of those for which that cannot be.
+#[inline(always)]
+fn each_decimal<const W: usize, T>(
+    bytes: &[u8],
+    width: usize,
+    count: usize,
+    out: &mut Vec<T>,
+    narrow: impl Fn([u8; W], u32) -> T,
+    value: impl Fn(&[u8]) -> Option<T>,
+) -> Result<usize> {
+    let (values, _) = plain::split(bytes, count, width)?;
+    let shift = match W.checked_sub(width) {
+        Some(spare) if width > 0 => 8 * spare as u32,
+        _ => return each_of(bytes, width, count, out, value),
+    };
+    // Bytes of the next values are shifted out, so the last ones have to be taken one by one.
+    let wide = values.windows(W).step_by(width).filter_map(<[u8]>::first_chunk);
+    let done = if values.len() < W { 0 } else { (values.len() - W) / width + 1 };
+    out.reserve(count);
+    out.extend(wide.take(done).map(|chunk| narrow(*chunk, shift)));
+    each_of(values.get(done * width..).unwrap_or_default(), width, count - done, out, value)?;
     Ok(count * width)
 }
 

@@ -1,9 +1,10 @@
 //! String and binary views: short values stand in the array, long ones stay in the page's bytes, which the
 //! array shares.
+//!
+//! Built without the checks of the Arrow constructors, which look at each view again.
 
 use std::sync::Arc;
 
-use arrow_array::builder::make_view;
 use arrow_array::{ArrayRef, BinaryViewArray, StringViewArray};
 use arrow_buffer::builder::BooleanBufferBuilder;
 use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
@@ -11,14 +12,13 @@ use arrow_schema::DataType;
 use bytes::Bytes;
 
 use super::spread::spread;
-use super::{Layout, Target, no_dictionary, not_boolean};
+use super::{Layout, Target, no_dictionary, not_boolean, utf8};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
-use crate::parquet::encoding::plain::ByteArrays;
 use crate::parquet::format::Type;
 use crate::parquet::read::budget::Reservation;
-use crate::parquet::read::page::{Coding, PageBytes, Values};
+use crate::parquet::read::page::{Coding, PageBytes, Spare, Values};
 
 /// Values up to this long stand in their view.
 const INLINE_BYTES: u32 = 12;
@@ -63,7 +63,7 @@ impl Views {
         values.coding = match values.coding {
             Coding::Plain(at) => {
                 let start = values.start;
-                let page = values.bytes.share();
+                let page = values.share();
                 let block = self.block(&page)?;
                 let out = if into_dense { &mut self.dense } else { &mut self.views };
                 let taken = append_plain(&page, start + at, count, block, self.is_utf8, out)?;
@@ -110,7 +110,7 @@ impl Views {
 
 impl Target for Views {
     fn set_dictionary(&mut self, mut bytes: PageBytes, count: usize) -> Result<()> {
-        let bytes = bytes.share();
+        let bytes = bytes.share(&Spare::default());
         // A value takes four bytes at least.
         let mut views = Vec::with_capacity(count.min(bytes.len() / 4));
         append_plain(&bytes, 0, count, 0, self.is_utf8, &mut views)?;
@@ -133,16 +133,24 @@ impl Target for Views {
         Layout::Variable
     }
 
+    #[expect(unsafe_code, reason = "the strings were checked page by page, a third of reading them is spared")]
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let next = Vec::with_capacity(self.views.len());
         let views = ScalarBuffer::from(std::mem::replace(&mut self.views, next));
         let buffers: Vec<Buffer> = self.buffers.drain(..).map(Buffer::from).collect();
         self.buffer_bytes = 0;
         self.take_memory()?;
+        if nulls.as_ref().is_some_and(|n| n.len() != views.len()) {
+            return Err(Error::corrupt("strings and their validity differ in number"));
+        }
         Ok(if self.is_utf8 {
-            Arc::new(StringViewArray::try_new(views, buffers, nulls)?)
+            // SAFETY: as below; and `append_plain` checks that the strings are UTF-8 before the views count.
+            Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls) })
         } else {
-            Arc::new(BinaryViewArray::try_new(views, buffers, nulls)?)
+            // SAFETY: `append_plain` makes each view of a string that lies within its page or dictionary, which is in `buffers` at the
+            // place the view names (`block`), with its prefix, or in the view itself with zeros behind it; a null's view is
+            // 0, the empty string. There are as many views as bits of validity.
+            Arc::new(unsafe { BinaryViewArray::new_unchecked(views, buffers, nulls) })
         })
     }
 }
@@ -163,18 +171,70 @@ impl Dictionary {
     }
 }
 
-/// Appends `count` views of the strings from byte `at` of `page` on; the bytes that these take.
+/// Appends `count` views of the strings, or none if one of them is broken, from byte `at` of `page` on; the bytes that these take.
+#[expect(unsafe_code, reason = "the vector grows once for all views, a tenth of making them")]
 fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool, out: &mut Vec<u128>) -> Result<usize> {
-    let mut strings = ByteArrays::new(page.get(at..).unwrap_or_default());
-    for _ in 0..count {
-        let string = strings.read()?;
-        if is_utf8 && std::str::from_utf8(string).is_err() {
-            return Err(Error::corrupt("a string is not UTF-8: read the column as binary, or mend the writer"));
+    /// What follows a length in a view that holds the whole value, by that length.
+    const INLINE_MASKS: [u128; INLINE_BYTES as usize + 1] = {
+        let mut masks = [u32::MAX as u128; INLINE_BYTES as usize + 1];
+        let mut length = 1;
+        while length <= INLINE_BYTES as usize {
+            #[expect(clippy::indexing_slicing, reason = "a constant, within bounds or it does not compile")]
+            {
+                masks[length] = u128::MAX >> (96 - 8 * length);
+            }
+            length += 1;
         }
-        // A page is shorter than 2 GiB.
-        out.push(make_view(string, block, (at + strings.position() - string.len()) as u32));
+        masks
+    };
+    let block = u128::from(block) << 64;
+    let mut next = at;
+    let before = out.len();
+    out.reserve(count);
+    let mut written = 0;
+    for slot in out.spare_capacity_mut().iter_mut().take(count) {
+        // A length and the twelve bytes behind it are the view of a short value; of a long one, its length and prefix. Not
+        // `unwrap_or_default` for the rest: where the next value begins must not wait for a choice.
+        let head = match page.get(next..next.saturating_add(16)).and_then(<[u8]>::first_chunk) {
+            Some(head) => u128::from_le_bytes(*head),
+            None => padded(page, next)?,
+        };
+        let length = head as u32;
+        let start = next + 4;
+        next = start.saturating_add(length as usize);
+        if next > page.len() {
+            return Err(cut_short(page, start - 4));
+        }
+        slot.write(match INLINE_MASKS.get(length as usize) {
+            Some(mask) => head & mask,
+            // A page is shorter than 2 GiB.
+            None => head & u128::from(u64::MAX) | block | u128::from(start as u32) << 96,
+        });
+        written += 1;
     }
-    Ok(strings.position())
+    if is_utf8 {
+        utf8::check_plain(page.get(at..next).unwrap_or_default())?;
+    }
+    // SAFETY: the first `written` slots behind the vector's end have been written, and there is room for them.
+    unsafe { out.set_len(before + written) };
+    Ok(next - at)
+}
+
+/// The head of a value near the page's end, zeros behind that.
+#[cold]
+fn padded(page: &[u8], at: usize) -> Result<u128> {
+    let rest = page.get(at..).filter(|rest| rest.len() >= 4).ok_or_else(|| cut_short(page, at))?;
+    let mut head = [0u8; 16];
+    for (to, from) in head.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    Ok(u128::from_le_bytes(head))
+}
+
+#[cold]
+fn cut_short(page: &[u8], at: usize) -> Error {
+    let left = page.len().saturating_sub(at);
+    Error::corrupt(format!("a string reaches past the page, of which {left} bytes are left")).at_byte(at as u64)
 }
 
 #[cfg(test)]
@@ -203,8 +263,8 @@ mod tests {
         let plain = || Values { bytes: PageBytes::Own(bytes.clone()), ..Values::default() };
         let indices = || Values {
             bytes: PageBytes::Own(crate::parquet::encoding::dictionary::encode(&[2, 1, 0, 1], 3)),
-            start: 0,
             coding: Coding::Dictionary(Position::default()),
+            ..Values::default()
         };
         for plain_first in [true, false] {
             if plain_first {

@@ -12,8 +12,13 @@
 //! Work is done on blocks of 32 values, which fill whole 32-bit words at every width; the width is a
 //! constant inside the kernel, which is unrolled into shifts by constants, without a branch.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 /// Values in a block.
 pub const BLOCK: usize = 32;
+/// Values after which packed ones begin on a whole byte again, at every width.
+const GROUP: usize = 8;
 
 /// Bytes that `count` values of `width` bits take.
 #[inline]
@@ -51,20 +56,26 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) {
         out.fill(0);
         return;
     }
-    // To the block that holds the first value wanted; blocks begin on whole bytes.
-    let block_bytes = BLOCK / 8 * width as usize;
-    let (blocks_before, inside) = (skip / BLOCK, skip % BLOCK);
-    let mut packed = packed.get(blocks_before.saturating_mul(block_bytes)..).unwrap_or_default();
+    // To the group of eight that holds the first value wanted; groups begin on whole bytes.
+    let (groups_before, inside) = (skip / GROUP, skip % GROUP);
+    let mut packed = packed.get(groups_before.saturating_mul(width as usize)..).unwrap_or_default();
     let mut out = out;
     let mut block = [0u32; BLOCK];
     if inside > 0 {
-        packed = unpack_block(packed, width, &mut block);
-        let n = out.len().min(BLOCK - inside);
+        unpack_block(packed, width, &mut block);
+        packed = packed.get(width as usize..).unwrap_or_default();
+        let n = out.len().min(GROUP - inside);
         let (head, rest) = out.split_at_mut(n);
         for (to, from) in head.iter_mut().zip(block.iter().skip(inside)) {
             *to = *from;
         }
         out = rest;
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        let done = avx2::unpack(packed, width, out);
+        packed = packed.get(packed_bytes(done, width)..).unwrap_or_default();
+        out = out.get_mut(done..).unwrap_or_default();
     }
     let (whole, rest) = out.as_chunks_mut::<BLOCK>();
     for block in whole {
@@ -258,7 +269,7 @@ mod tests {
             let mut packed = Vec::new();
             pack(&values, width, &mut packed);
             assert_eq!(packed.len(), packed_bytes(values.len(), width));
-            for skip in [0, 1, 7, 31, 32, 33, 64, 149, 150] {
+            for skip in [0, 1, 7, 8, 11, 31, 32, 33, 64, 149, 150] {
                 let mut back = vec![9; values.len() - skip];
                 unpack(&packed, width, skip, &mut back);
                 assert_eq!(back, values[skip..], "width {width}, from {skip}");

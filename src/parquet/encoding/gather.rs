@@ -1,0 +1,58 @@
+//! Values of a dictionary by their indices.
+#![expect(unsafe_code, reason = "a check per value is half the cost of taking it; one for all of them is next to none")]
+
+/// Appends the value at each of `indices`; nothing, and the greatest index, where that is beyond the dictionary.
+#[inline]
+pub(super) fn append<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut Vec<T>) -> Result<(), u32> {
+    let Some(max) = max(indices) else { return Ok(()) };
+    if max as usize >= dictionary.len() {
+        return Err(max);
+    }
+    // SAFETY: no index is greater than `max`, which is within the dictionary.
+    out.extend(indices.iter().map(|&i| unsafe { *dictionary.get_unchecked(i as usize) }));
+    Ok(())
+}
+
+/// The greatest of them; none of none.
+#[inline]
+pub(super) fn max(indices: &[u32]) -> Option<u32> {
+    #[cfg(target_arch = "x86_64")]
+    if super::cpu::has_avx2() {
+        // SAFETY: the processor has AVX2.
+        return unsafe { max_avx2(indices) };
+    }
+    indices.iter().copied().max()
+}
+
+/// The same code for wider registers: the baseline has no maximum of 32 bits.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn max_avx2(indices: &[u32]) -> Option<u32> {
+    let max = indices.iter().fold(0, |max, &i| max.max(i));
+    (!indices.is_empty()).then_some(max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_index_decides() {
+        let dictionary: Vec<u64> = (0..100).map(|i| i * 3).collect();
+        for len in [0usize, 1, 7, 8, 9, 31, 64, 200] {
+            let mut indices: Vec<u32> = (0..len as u32).map(|i| i * 37 % 100).collect();
+            let want: Vec<u64> = indices.iter().map(|&i| u64::from(i) * 3).collect();
+            let mut out = vec![];
+            append(&dictionary, &indices, &mut out).expect("within");
+            assert_eq!(out, want);
+            for at in 0..len {
+                let kept = std::mem::replace(&mut indices[at], 100);
+                assert_eq!(append(&dictionary, &indices, &mut out), Err(100), "{at} of {len}");
+                indices[at] = kept;
+            }
+            assert_eq!(out.len(), len, "nothing was appended");
+            assert_eq!(max(&indices), indices.iter().copied().max());
+        }
+        assert_eq!(append::<u8>(&[], &[0], &mut vec![]), Err(0));
+    }
+}
