@@ -39,6 +39,11 @@ impl Budget {
         &self.memory
     }
 
+    /// Whether less than an eighth of it is used.
+    pub(super) fn is_mostly_free(&self) -> bool {
+        self.memory.used() < self.memory.limit() / 8
+    }
+
     /// A reservation of nothing yet.
     pub(super) fn reservation(&self) -> Reservation {
         Reservation { taken: self.memory.reservation(), pages: self.pages }
@@ -72,5 +77,15 @@ impl Reservation {
     #[inline]
     pub(super) fn resize(&mut self, bytes: usize) -> Result<()> {
         self.taken.resize(bytes)
+    }
+
+    /// Takes `bytes` more.
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<()> {
+        self.taken.grow(bytes)
+    }
+
+    /// What is taken, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.taken.bytes()
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::parquet::format::encryption::{self, ChunkCipher, ModuleType};
 pub(super) use crate::parquet::format::place::{byte_range, index_range, overrun};
 use crate::parquet::format::thrift;
-use crate::parquet::format::{Codec, ColumnChunk, ColumnMetaData, OffsetIndex, PageHeader, PageType};
+use crate::parquet::format::{Codec, ColumnChunk, ColumnMetaData, Encoding, OffsetIndex, PageHeader, PageType};
 use crate::storage::Input;
 
 use super::selection::Selection;
@@ -68,6 +68,8 @@ pub(super) struct ChunkPages {
     ordinal: u64,
     dictionary: Option<RawPage>,
     has_dictionary: bool,
+    /// Whether the footer names the encoding of indices into one.
+    pub may_be_dictionary: bool,
     /// Bytes fetched so far.
     pub bytes_fetched: u64,
     /// Data pages passed over.
@@ -112,6 +114,7 @@ impl ChunkPages {
             ordinal: 0,
             dictionary: None,
             has_dictionary: false,
+            may_be_dictionary: meta.encodings.iter().any(is_dictionary),
             bytes_fetched: 0,
             pages_skipped: 0,
         })
@@ -121,6 +124,24 @@ impl ChunkPages {
     pub(super) fn with_cipher(mut self, cipher: Option<ChunkCipher>) -> ChunkPages {
         self.cipher = cipher.map(Arc::new);
         self
+    }
+
+    /// What will be fetched, at most: each range at once.
+    pub(super) fn ranges(&self) -> Vec<Range<u64>> {
+        match &self.way {
+            Way::Whole { .. } => std::iter::once(self.range.start..self.whole_end()).collect(),
+            Way::Indexed { fetches, .. } if fetches.is_empty() => Vec::new(),
+            Way::Indexed { spans, fetches, .. } => {
+                let first = spans.first().map_or(self.range.start, |s| s.bytes.start);
+                let dictionary = (self.range.start < first).then_some(self.range.start..first);
+                dictionary.into_iter().chain(fetches.iter().cloned()).collect()
+            }
+        }
+    }
+
+    /// Where a chunk ends whose pages are found one behind the other.
+    fn whole_end(&self) -> u64 {
+        self.range.end.saturating_add(self.overrun).min(self.input.bytes())
     }
 
     /// Whether pages are found by an offset index.
@@ -144,11 +165,11 @@ impl ChunkPages {
 
     /// The next page of any kind; none at the chunk's end. Only for chunks without spans.
     pub(super) fn next_page(&mut self) -> Result<Option<RawPage>> {
+        let end = self.whole_end();
         let Way::Whole { bytes, at } = &mut self.way else { return Ok(None) };
         let bytes = match bytes {
             Some(bytes) => bytes,
             None => {
-                let end = self.range.end.saturating_add(self.overrun).min(self.input.bytes());
                 let fetched = self.input.read(self.range.start..end)?;
                 self.bytes_fetched += fetched.len() as u64;
                 bytes.insert(fetched)
@@ -407,6 +428,10 @@ pub(super) fn metadata(chunk: ColumnChunk) -> Result<ColumnMetaData> {
         return Err(Error::unsupported(format!("the chunk lies in another file, {path}")));
     }
     chunk.meta_data.ok_or_else(|| Error::unsupported("the chunk's metadata is not in the footer"))
+}
+
+fn is_dictionary(encoding: &Encoding) -> bool {
+    matches!(encoding, Encoding::RleDictionary | Encoding::PlainDictionary)
 }
 
 /// The ranges to fetch for the pages that are touched, neighbours joined.

@@ -14,6 +14,7 @@ use super::prune;
 use super::selection::Selection;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::node::Kind;
+use crate::storage::Input;
 
 /// The decoder of a field, and which leaves it is made of.
 #[derive(Debug)]
@@ -53,27 +54,17 @@ impl FieldReader {
     }
 
     /// Goes to the start of a row group of `rows` rows; with `is_selective`, pages are found by their index, so that
-    /// those without rows of `selection` need not be fetched.
+    /// those without rows of `selection` need not be fetched. `data` has the pages.
     pub(super) fn start(
         &mut self,
         file: &FileParts,
+        data: &Arc<dyn Input>,
         group: usize,
         rows: usize,
         selection: &Selection,
         is_selective: bool,
     ) -> Result<()> {
-        let mut chunks = Vec::with_capacity(self.leaves.len());
-        for number in self.leaves.clone() {
-            let leaf = file.leaf(number)?;
-            let place = |e: Error| e.in_column(leaf.name());
-            let (meta, cipher) = file.open_chunk(group, number).map_err(place)?;
-            // A full scan needs no index, so that it cannot fail by one.
-            let spans = if is_selective { prune::spans(file, group, number)? } else { None };
-            let input = Arc::clone(&file.input);
-            let is_flat = leaf.is_flat();
-            let chunk = ChunkPages::new(input, &meta, file.overrun, is_flat, spans, selection).map_err(place)?;
-            chunks.push(chunk.with_cipher(cipher));
-        }
+        let chunks = self.chunks(file, data, group, selection, is_selective)?;
         match &mut self.decoder {
             Decoder::Flat(column) => chunks.into_iter().for_each(|chunk| column.start_chunk(chunk, rows)),
             Decoder::Nested(column) => column.start_chunks(chunks),
@@ -81,11 +72,59 @@ impl FieldReader {
         Ok(())
     }
 
+    /// The chunks of a row group, one a leaf; none of their pages is fetched yet.
+    pub(super) fn chunks(
+        &self,
+        file: &FileParts,
+        data: &Arc<dyn Input>,
+        group: usize,
+        selection: &Selection,
+        is_selective: bool,
+    ) -> Result<Vec<ChunkPages>> {
+        let mut chunks = Vec::with_capacity(self.leaves.len());
+        for number in self.leaves.clone() {
+            let leaf = file.leaf(number)?;
+            let place = |e: Error| e.in_column(leaf.name());
+            let (meta, cipher) = file.open_chunk(group, number).map_err(place)?;
+            // A full scan needs no index, so that it cannot fail by one.
+            let spans = if is_selective { prune::spans(file, group, number)? } else { None };
+            let input = Arc::clone(data);
+            let is_flat = leaf.is_flat();
+            let chunk = ChunkPages::new(input, &meta, file.overrun, is_flat, spans, selection).map_err(place)?;
+            chunks.push(chunk.with_cipher(cipher));
+        }
+        Ok(chunks)
+    }
+
+    /// The column, if it is of one leaf and without lists.
+    pub(super) fn as_flat(&mut self) -> Option<&mut Column> {
+        match &mut self.decoder {
+            Decoder::Flat(column) => Some(column),
+            Decoder::Nested(_) => None,
+        }
+    }
+
     /// Ends the row group, whose rows are all read or skipped if `is_whole`; what it took.
     pub(super) fn end(&mut self, is_whole: bool) -> Result<ChunkCounts> {
         match &mut self.decoder {
             Decoder::Flat(column) => column.end_chunk(is_whole),
             Decoder::Nested(column) => column.end_chunks(is_whole),
+        }
+    }
+
+    /// What decoding it took so far: bytes of pages that were opened, and rows. Only differences mean something.
+    pub(super) fn work(&self) -> u64 {
+        match &self.decoder {
+            Decoder::Flat(column) => column.work(),
+            Decoder::Nested(column) => column.work(),
+        }
+    }
+
+    /// So many rows are read about as fast as they are passed over and the column is taken up again behind them.
+    pub(super) fn gap_rows(&self) -> usize {
+        match &self.decoder {
+            Decoder::Flat(column) => column.gap_rows(),
+            Decoder::Nested(_) => 32,
         }
     }
 

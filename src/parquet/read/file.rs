@@ -22,7 +22,7 @@ use super::budget::Budget;
 use super::column_chunk::{self, index_range};
 use super::decryption::{self, Decryptor, OpenedFooter};
 use super::inspect::{self, PageInfo};
-use super::scan::Scan;
+use super::scan::{Scan, ScanPlan};
 use super::split;
 use super::{ReaderOptions, ScanOptions};
 
@@ -127,6 +127,16 @@ impl FileReader {
     /// schema; [`Error::Unsupported`] for a column that cannot be read.
     pub fn scan(&self, options: ScanOptions) -> Result<Scan> {
         Scan::new(Arc::clone(&self.parts), &self.options, options).map_err(|e| e.in_file(self.name()))
+    }
+
+    /// Plans a scan: which row groups, and which bytes of the file, before any of these is fetched. Page indexes and Bloom
+    /// filters are, as far as the predicate asks for them.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn plan(&self, options: ScanOptions) -> Result<ScanPlan> {
+        let plan = Scan::new(Arc::clone(&self.parts), &self.options, options).and_then(ScanPlan::new);
+        plan.map_err(|e| e.in_file(self.name()))
     }
 
     /// The pages of a column chunk, in file order, the dictionary page among them. `column` counts leaves.
@@ -284,6 +294,13 @@ impl FileParts {
     pub(super) fn group_rows(&self, group: usize) -> Result<usize> {
         let rows = self.footer.groups.get(group).map_or(0, |g| g.num_rows);
         usize::try_from(rows).map_err(|_| Error::corrupt(format!("row group {group} has {rows} rows")))
+    }
+
+    /// The place in the file of a group's first row.
+    pub(super) fn first_row(&self, group: usize) -> u64 {
+        let before = self.footer.groups.iter().take(group);
+        // Opening the file has shown that they are numbers, and what their sum is.
+        before.filter_map(|g| u64::try_from(g.num_rows).ok()).sum()
     }
 
     pub(super) fn column_index(&self, group: usize, leaf: usize) -> Result<Option<ColumnIndex>> {

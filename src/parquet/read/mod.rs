@@ -52,7 +52,7 @@ pub use evolve::Matching;
 pub(crate) use evolve::{Change, Rules};
 pub use file::FileReader;
 pub use inspect::PageInfo;
-pub use scan::Scan;
+pub use scan::{PlannedGroup, PushDecoder, PushStep, Scan, ScanPlan};
 
 /// How a file is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,8 +192,13 @@ pub struct ScanOptions {
     pub columns: Option<Vec<String>>,
     /// Only rows for which it is true. Its columns need not be among `columns`.
     pub predicate: Option<Predicate>,
-    /// The first so many rows of those.
+    /// Without the first so many rows of those.
+    pub offset: u64,
+    /// The first so many rows of those, after `offset`.
     pub limit: Option<u64>,
+    /// A column of this name with each row's place in the file, from 0 on, as Int64; it stands where `columns` has the name,
+    /// else last.
+    pub row_numbers: Option<String>,
     /// Only these row groups, in this order.
     pub row_groups: Option<Vec<usize>>,
     /// Only row groups whose middle is in this range of the file's bytes. Ranges that cover the file without overlapping
@@ -201,6 +206,11 @@ pub struct ScanOptions {
     pub byte_range: Option<Range<u64>>,
     /// Only row groups that begin at one of these bytes; see [`FileReader::row_group_start`].
     pub start_offsets: Option<Vec<u64>>,
+    /// How many threads read, row groups or parts of them each; up to 1, the caller's own. Memory is the reader's budget,
+    /// whatever their number.
+    pub threads: usize,
+    /// Whether several threads may give batches in another order than the file's, as they come. False by default.
+    pub unordered: bool,
     /// The schema to read the file under, instead of its own. `columns` and the predicate are about it; a column that the
     /// file lacks is null, or its default, and one that is narrower there is widened.
     pub schema: Option<SchemaRef>,
@@ -257,6 +267,46 @@ impl ScanOptions {
     #[must_use]
     pub fn with_limit(mut self, rows: u64) -> ScanOptions {
         self.limit = Some(rows);
+        self
+    }
+
+    /// Without the first so many rows.
+    #[must_use]
+    pub fn with_offset(mut self, rows: u64) -> ScanOptions {
+        self.offset = rows;
+        self
+    }
+
+    /// With each row's place in the file, as a column of this name. It is the same whatever is left out.
+    ///
+    /// ```
+    /// # use hypostyle::parquet::read::{FileReader, ScanOptions};
+    /// # use hypostyle::predicate::col;
+    /// # fn example(file: &FileReader) -> hypostyle::Result<()> {
+    /// let options = ScanOptions::default().with_predicate(col("dep_delay").gt(600)).with_columns(["flight"]);
+    /// for batch in file.scan(options.with_row_numbers("row"))? {
+    ///     assert_eq!(batch?.schema().field(1).name(), "row");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_row_numbers(mut self, name: impl Into<String>) -> ScanOptions {
+        self.row_numbers = Some(name.into());
+        self
+    }
+
+    /// With so many threads.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> ScanOptions {
+        self.threads = threads;
+        self
+    }
+
+    /// With another [`unordered`](Self::unordered).
+    #[must_use]
+    pub fn with_unordered(mut self, unordered: bool) -> ScanOptions {
+        self.unordered = unordered;
         self
     }
 

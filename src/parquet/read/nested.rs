@@ -67,6 +67,11 @@ impl NestedColumn {
         Ok(sum)
     }
 
+    /// What decoding it took so far: bytes of pages that were opened.
+    pub(super) fn work(&self) -> u64 {
+        self.leaves.iter().map(|(_, leaf)| leaf.work).sum()
+    }
+
     /// Passes over the next `rows` rows.
     pub(super) fn skip(&mut self, rows: usize) {
         self.leaves.iter_mut().for_each(|(_, leaf)| leaf.skip += rows);
@@ -115,6 +120,8 @@ struct NestedLeaf {
     taken: Entries,
     memory: Reservation,
     pages_read: u64,
+    /// Bytes of pages that were opened, of all chunks.
+    work: u64,
 }
 
 #[derive(Debug, Default)]
@@ -142,6 +149,7 @@ impl NestedLeaf {
             taken: Entries::default(),
             memory: budget.reservation(),
             pages_read: 0,
+            work: 0,
             leaf,
         })
     }
@@ -304,6 +312,7 @@ impl NestedLeaf {
         }
         let opened = self.opener.open(&raw, &self.leaf, chunk.codec, usize::MAX, &mut self.page);
         opened.map_err(|e| self.at_page(e))?;
+        self.work += u64::try_from(raw.header.uncompressed_page_size).unwrap_or(0);
         self.page_rows_left = raw.rows;
         if raw.rows.is_some() {
             // A page that the index names begins a row.

@@ -48,8 +48,8 @@ pub(super) struct Question<'a> {
 pub(super) struct Answer {
     /// The rows that can match.
     pub selection: Selection,
-    /// All of the group's rows do.
-    pub all_match: bool,
+    /// Those of them that do.
+    pub sure: Selection,
     /// The step that left no row.
     pub dropped_by: Option<Step>,
     /// Bytes of the chunks that were fetched to find out.
@@ -75,12 +75,12 @@ impl Question<'_> {
         let rows = self.file.group_rows(group)?;
         let dropped = |by, bytes_fetched| Answer {
             selection: Selection::default(),
-            all_match: false,
+            sure: Selection::default(),
             dropped_by: Some(by),
             bytes_fetched,
         };
         let mut answer =
-            Answer { selection: Selection::all(rows), all_match: false, dropped_by: None, bytes_fetched: 0 };
+            Answer { selection: Selection::all(rows), sure: Selection::default(), dropped_by: None, bytes_fetched: 0 };
         if rows == 0 {
             return Ok(answer);
         }
@@ -92,11 +92,11 @@ impl Question<'_> {
         };
         match self.predicate.prune(&known) {
             Verdict::Drop => return Ok(dropped(Step::Statistics, 0)),
-            Verdict::AllMatch => return Ok(Answer { all_match: true, ..answer }),
+            Verdict::AllMatch => return Ok(Answer { sure: Selection::all(rows), ..answer }),
             Verdict::Keep => {}
         }
         if self.pruning.page_index {
-            answer.selection = pages(self.file, group, self.columns, self.predicate, &known.columns)?;
+            (answer.selection, answer.sure) = pages(self.file, group, self.columns, self.predicate, &known.columns)?;
             if answer.selection.is_empty() {
                 return Ok(dropped(Step::PageIndex, 0));
             }
@@ -117,13 +117,21 @@ impl Question<'_> {
                 let bytes_fetched = dictionaries.bytes()?;
                 match verdict {
                     Verdict::Drop => return Ok(dropped(Step::Dictionary, bytes_fetched)),
-                    Verdict::AllMatch => answer.all_match = true,
+                    Verdict::AllMatch => answer.sure = answer.selection.clone(),
                     Verdict::Keep => {}
                 }
                 answer.bytes_fetched = bytes_fetched;
             }
         }
         Ok(answer)
+    }
+
+    /// Whether statistics say that all rows of a group match.
+    pub(super) fn is_sure(&self, group: usize) -> Result<bool> {
+        let rows = self.file.group_rows(group)?;
+        let columns = of_group(self.file, group, rows, self.columns, self.pruning.statistics)?;
+        let known = Known { rows: rows as u64, columns, filters: None, dictionaries: None };
+        Ok(self.predicate.prune(&known) == Verdict::AllMatch)
     }
 
     fn column(&self, name: &str) -> Option<&Named> {
@@ -289,27 +297,28 @@ impl Indexed {
     }
 }
 
-/// The rows of the group that can match, by the page index and what is known of the `whole` group.
+/// The rows of the group that can match, by the page index and what is known of the `whole` group, and those of them that
+/// match for sure.
 fn pages(
     file: &FileParts,
     group: usize,
     columns: &[Named],
     predicate: &BoundPredicate,
     whole: &[(&str, ColumnBounds)],
-) -> Result<Selection> {
+) -> Result<(Selection, Selection)> {
     let rows = file.group_rows(group)?;
     let mut indexed = Vec::with_capacity(columns.len());
     for column in columns {
         indexed.push(indexed_of(file, group, column).map_err(|e| e.in_column(&column.name))?);
     }
     if indexed.iter().all(Option::is_none) {
-        return Ok(Selection::all(rows));
+        return Ok((Selection::all(rows), Selection::default()));
     }
     let mut borders: Vec<usize> = indexed.iter().flatten().flat_map(|i| i.spans.iter().map(|s| s.rows.start)).collect();
     borders.push(rows);
     borders.sort_unstable();
     borders.dedup();
-    let mut selection = Selection::default();
+    let (mut selection, mut sure) = (Selection::default(), Selection::default());
     for border in borders.windows(2) {
         let &[start, end] = border else { continue };
         let stretch = start..end;
@@ -323,11 +332,15 @@ fn pages(
             filters: None,
             dictionaries: None,
         };
-        if predicate.prune(&known) != Verdict::Drop {
+        let verdict = predicate.prune(&known);
+        if verdict == Verdict::AllMatch {
+            sure.push(stretch.clone());
+        }
+        if verdict != Verdict::Drop {
             selection.push(stretch);
         }
     }
-    Ok(selection)
+    Ok((selection, sure))
 }
 
 /// What is known of a column in a stretch that no page border divides.

@@ -46,16 +46,44 @@ impl Selection {
         self.ranges.get(at).is_some_and(|r| r.start < rows.end)
     }
 
+    /// Whether `row` is selected, and the first row after it of which that is not so.
+    pub(super) fn stretch(&self, row: usize) -> (bool, usize) {
+        let at = self.ranges.partition_point(|r| r.end <= row);
+        match self.ranges.get(at) {
+            Some(range) if range.start <= row => (true, range.end),
+            Some(range) => (false, range.start),
+            None => (false, usize::MAX),
+        }
+    }
+
+    /// The rows of it that lie in `rows`.
+    pub(super) fn within(&self, rows: &Range<usize>) -> Selection {
+        let mut inside = Selection::default();
+        for range in self.ranges.iter().skip(self.ranges.partition_point(|r| r.end <= rows.start)) {
+            if range.start >= rows.end {
+                break;
+            }
+            inside.push(range.start.max(rows.start)..range.end.min(rows.end));
+        }
+        inside
+    }
+
     /// Takes the first `rows` rows away.
     pub(super) fn split_front(&mut self, rows: usize) -> Selection {
+        self.split_front_before(rows, usize::MAX)
+    }
+
+    /// Takes the first `rows` rows away, as far as they lie before row `before`.
+    pub(super) fn split_front_before(&mut self, rows: usize, before: usize) -> Selection {
         let mut front = Selection::default();
         let mut left = rows;
         let mut whole = 0;
         for range in &mut self.ranges {
-            if range.len() > left {
-                if left > 0 {
-                    front.push(range.start..range.start + left);
-                    range.start += left;
+            let take = left.min(before.saturating_sub(range.start));
+            if range.len() > take {
+                if take > 0 {
+                    front.push(range.start..range.start + take);
+                    range.start += take;
                 }
                 break;
             }
@@ -83,6 +111,22 @@ mod tests {
         assert_eq!(s.rows(), 7);
         assert!(s.touches(&(4..8)) && s.touches(&(9..20)) && !s.touches(&(5..8)) && !s.touches(&(10..11)));
         assert!(Selection::all(0).is_empty());
+    }
+
+    #[test]
+    fn stretches_are_of_one_kind() {
+        let mut s = Selection::default();
+        s.push(2..5);
+        s.push(8..10);
+        assert_eq!(
+            [0, 2, 4, 5, 9, 10].map(|row| s.stretch(row)),
+            [(false, 2), (true, 5), (true, 5), (false, 8), (true, 10), (false, usize::MAX)]
+        );
+        assert_eq!(s.within(&(3..9)).ranges(), [3..5, 8..9]);
+        assert!(s.within(&(5..8)).is_empty() && s.within(&(10..20)).is_empty());
+        assert_eq!(s.split_front_before(9, 9).ranges(), [2..5, 8..9]);
+        assert!(s.split_front_before(9, 9).is_empty());
+        assert_eq!(s.ranges(), std::slice::from_ref(&(9..10)));
     }
 
     #[test]

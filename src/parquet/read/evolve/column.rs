@@ -1,5 +1,6 @@
 //! The reader of a column, which may be changed on the way, or not be in the file at all.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, UInt64Array};
@@ -9,10 +10,12 @@ use arrow_select::take::take;
 use super::{Change, Found, Origin};
 use crate::error::{Error, Result};
 use crate::parquet::read::budget::Budget;
-use crate::parquet::read::column::ChunkCounts;
+use crate::parquet::read::column::{ChunkCounts, Column};
+use crate::parquet::read::column_chunk::ChunkPages;
 use crate::parquet::read::field::FieldReader;
 use crate::parquet::read::file::FileParts;
 use crate::parquet::read::selection::Selection;
+use crate::storage::Input;
 
 /// Reads a column of a scan.
 #[derive(Debug)]
@@ -71,17 +74,55 @@ impl ColumnReader {
     pub(in crate::parquet::read) fn start(
         &mut self,
         file: &FileParts,
+        data: &Arc<dyn Input>,
         group: usize,
         rows: usize,
         selection: &Selection,
         is_selective: bool,
     ) -> Result<()> {
-        self.stored().map_or(Ok(()), |reader| reader.start(file, group, rows, selection, is_selective))
+        self.stored().map_or(Ok(()), |reader| reader.start(file, data, group, rows, selection, is_selective))
+    }
+
+    /// The bytes that [`start`](Self::start) would have fetched for `selection`.
+    pub(in crate::parquet::read) fn ranges(
+        &mut self,
+        file: &FileParts,
+        group: usize,
+        selection: &Selection,
+        is_selective: bool,
+    ) -> Result<Vec<Range<u64>>> {
+        let Some(reader) = self.stored() else { return Ok(Vec::new()) };
+        let chunks = reader.chunks(file, &file.input, group, selection, is_selective)?;
+        Ok(chunks.iter().flat_map(ChunkPages::ranges).collect())
+    }
+
+    /// The column as it is stored, if it is of one leaf, without lists and not changed.
+    pub(in crate::parquet::read) fn as_flat(&mut self) -> Option<&mut Column> {
+        match self {
+            ColumnReader::Stored(reader) => reader.as_flat(),
+            ColumnReader::Changed(..) | ColumnReader::Constant(_) => None,
+        }
     }
 
     /// As [`FieldReader::end`].
     pub(in crate::parquet::read) fn end(&mut self, is_whole: bool) -> Result<ChunkCounts> {
         self.stored().map_or(Ok(ChunkCounts::default()), |reader| reader.end(is_whole))
+    }
+
+    /// As [`FieldReader::work`].
+    pub(in crate::parquet::read) fn work(&self) -> u64 {
+        match self {
+            ColumnReader::Stored(reader) | ColumnReader::Changed(reader, ..) => reader.work(),
+            ColumnReader::Constant(_) => 0,
+        }
+    }
+
+    /// As [`FieldReader::gap_rows`].
+    pub(in crate::parquet::read) fn gap_rows(&self) -> usize {
+        match self {
+            ColumnReader::Stored(reader) | ColumnReader::Changed(reader, ..) => reader.gap_rows(),
+            ColumnReader::Constant(_) => usize::MAX,
+        }
     }
 
     /// As [`FieldReader::skip`].

@@ -1,0 +1,247 @@
+//! One row group after another: the decoders of a scan's columns, and what they read of the open group.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+
+use super::filter::Filter;
+use super::plan::{GroupPlan, Output, Request};
+use super::window::Window;
+use crate::error::Result;
+use crate::parquet::read::ScanCounts;
+use crate::parquet::read::budget::Budget;
+use crate::parquet::read::evolve::ColumnReader;
+use crate::parquet::read::selection::Selection;
+use crate::storage::Input;
+
+/// A window grows to so many batches' rows where few rows match: what a window costs besides its rows is paid less often.
+const WINDOW_BATCHES_MAX: usize = 4;
+/// It grows as long as it leaves less than this part of a batch.
+const FEW: f64 = 1.0 / 8.0;
+
+/// Reads row groups, one at a time.
+#[derive(Debug)]
+pub(super) struct GroupReader {
+    request: Arc<Request>,
+    budget: Budget,
+    decoders: Vec<ColumnReader>,
+    filter: Option<Filter>,
+    open: Option<Open>,
+    window_rows: usize,
+    /// The places in the file of the rows that were appended, if they are asked for.
+    row_numbers: Vec<i64>,
+    pub counts: ScanCounts,
+}
+
+/// The row group that is being read.
+#[derive(Debug)]
+struct Open {
+    plan: GroupPlan,
+    /// Rows to read yet.
+    todo: Selection,
+    /// All columns stand before this row.
+    at: usize,
+}
+
+/// Which of the rows that match are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quota {
+    /// The first so many are not.
+    pub skip: u64,
+    /// So many of those after them are.
+    pub left: u64,
+}
+
+impl Quota {
+    pub(super) const ALL: Quota = Quota { skip: 0, left: u64::MAX };
+
+    /// The rows of a batch that are wanted.
+    pub(super) fn cut(&mut self, batch: RecordBatch) -> Option<RecordBatch> {
+        let rows = batch.num_rows();
+        let first = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows);
+        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(rows - first);
+        self.skip -= first as u64;
+        self.left -= count as u64;
+        (count > 0).then(|| if count == rows { batch } else { batch.slice(first, count) })
+    }
+}
+
+impl GroupReader {
+    pub(super) fn new(request: &Arc<Request>, budget: &Budget) -> Result<GroupReader> {
+        let filter = request.condition.as_ref().map(|condition| Filter::new(request, condition)).transpose()?;
+        Ok(GroupReader {
+            request: Arc::clone(request),
+            budget: budget.clone(),
+            decoders: request.decoders(budget)?,
+            filter,
+            open: None,
+            window_rows: request.batch_rows,
+            row_numbers: Vec::new(),
+            counts: ScanCounts::default(),
+        })
+    }
+
+    /// Goes to the start of a row group, whose pages are in `data`; the one before has been ended.
+    pub(super) fn start(&mut self, plan: GroupPlan, data: &Arc<dyn Input>) -> Result<()> {
+        let is_selective = plan.is_selective(&self.request);
+        for (decoder, is_needed) in self.decoders.iter_mut().zip(self.request.needed(&plan)) {
+            if is_needed {
+                let file = &self.request.file;
+                decoder.start(file, data, plan.number, plan.rows, &plan.candidates, is_selective)?;
+            }
+        }
+        if let Some(filter) = &mut self.filter {
+            filter.start(&plan);
+        }
+        let todo = plan.candidates.clone();
+        self.open = Some(Open { plan, todo, at: 0 });
+        Ok(())
+    }
+
+    /// The bytes that would be fetched for a row group, by column.
+    pub(super) fn ranges(&mut self, plan: &GroupPlan) -> Result<Vec<(String, Vec<Range<u64>>)>> {
+        let is_selective = plan.is_selective(&self.request);
+        let mut ranges = Vec::new();
+        let needed = self.request.needed(plan);
+        for ((decoder, column), _) in
+            self.decoders.iter_mut().zip(&self.request.columns).zip(needed).filter(|(_, is_needed)| *is_needed)
+        {
+            let of = decoder.ranges(&self.request.file, plan.number, &plan.candidates, is_selective)?;
+            ranges.push((column.name.clone(), of));
+        }
+        Ok(ranges)
+    }
+
+    /// What is left to read of the open group.
+    pub(super) fn left(&self) -> Selection {
+        self.open.as_ref().map_or_else(Selection::default, |open| open.todo.clone())
+    }
+
+    /// Whether no group is open of which rows are left.
+    pub(super) fn is_done(&self) -> bool {
+        self.open.as_ref().is_none_or(|open| open.todo.is_empty())
+    }
+
+    /// Ends the open group.
+    pub(super) fn end(&mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        for decoder in &mut self.decoders {
+            let counts = decoder.end(open.at == open.plan.rows)?;
+            self.counts.pages_read += counts.pages_read;
+            self.counts.pages_skipped += counts.pages_skipped;
+            self.counts.bytes_read += counts.bytes_read;
+        }
+        Ok(())
+    }
+
+    /// Without a predicate: appends at most `rows` rows of the open group to the batch; how many.
+    pub(super) fn append(&mut self, rows: usize) -> Result<usize> {
+        let Some(open) = &mut self.open else { return Ok(0) };
+        let part = open.todo.split_front(rows);
+        for range in part.ranges() {
+            for decoder in &mut self.decoders {
+                decoder.skip(range.start - open.at);
+                decoder.read(range.len())?;
+            }
+            open.at = range.end;
+        }
+        if self.request.output.contains(&Output::RowNumbers) {
+            self.row_numbers.extend(open.plan.row_numbers(&part));
+        }
+        Ok(part.rows())
+    }
+
+    /// What was appended, `rows` rows.
+    pub(super) fn finish(&mut self, rows: usize) -> Result<RecordBatch> {
+        self.counts.rows_read += rows as u64;
+        let arrays: Vec<Option<ArrayRef>> =
+            self.decoders.iter_mut().map(|decoder| decoder.finish().map(Some)).collect::<Result<_>>()?;
+        let row_numbers = std::mem::take(&mut self.row_numbers);
+        self.batch(&arrays, row_numbers, rows)
+    }
+
+    /// Passes over the first rows of the open group that match, if that can be done without reading any.
+    pub(super) fn pass_over_sure(&mut self, quota: &mut Quota) {
+        let Some(open) = &mut self.open else { return };
+        while quota.skip > 0
+            && let Some(first) = open.todo.ranges().first().map(|r| r.start)
+            && let (true, end) = open.plan.sure.stretch(first)
+        {
+            let part = open.todo.split_front_before(usize::try_from(quota.skip).unwrap_or(usize::MAX), end);
+            quota.skip -= part.rows() as u64;
+        }
+    }
+
+    /// With a predicate: judges the next rows of the open group; those that match, of which there may be none.
+    pub(super) fn window(&mut self, quota: &mut Quota) -> Result<Option<RecordBatch>> {
+        self.pass_over_sure(quota);
+        let request = Arc::clone(&self.request);
+        let Some((open, (filter, condition))) =
+            self.open.as_mut().zip(self.filter.as_mut().zip(request.condition.as_ref()))
+        else {
+            return Ok(None);
+        };
+        let Some(first) = open.todo.ranges().first().map(|r| r.start) else { return Ok(None) };
+        let (is_sure, end) = open.plan.sure.stretch(first);
+        let left = usize::try_from(quota.left).unwrap_or(usize::MAX);
+        let most = if is_sure { request.batch_rows.min(left) } else { self.window_rows };
+        let part = open.todo.split_front_before(most, end);
+        let mut window = Window::new(part, open.at, self.decoders.len());
+        open.at = window.end();
+        if !is_sure {
+            self.counts.rows_read += window.rows() as u64;
+            filter.judge(&request, condition, &open.plan, &mut window, &mut self.decoders)?;
+            let skipped = quota.skip.min(window.alive_rows as u64);
+            quota.skip -= skipped;
+            window.cut(usize::try_from(skipped).unwrap_or(usize::MAX), left);
+        }
+        let matching = window.alive_rows;
+        quota.left -= matching as u64;
+        let mut arrays: Vec<Option<ArrayRef>> = vec![None; self.decoders.len()];
+        for ((at, decoder), array) in self.decoders.iter_mut().enumerate().zip(&mut arrays) {
+            if matching > 0 && request.columns.get(at).is_some_and(|c| c.is_output) {
+                window.read(at, decoder)?;
+                *array = window.take(at)?;
+            } else {
+                window.pass_over(at, decoder);
+            }
+        }
+        if matching == 0 {
+            self.choose_window();
+            return Ok(None);
+        }
+        let row_numbers = match request.output.contains(&Output::RowNumbers) {
+            true => open.plan.row_numbers(&window.alive_in_group()).collect(),
+            false => Vec::new(),
+        };
+        self.choose_window();
+        self.batch(&arrays, row_numbers, matching).map(Some)
+    }
+
+    /// The rows of the next window, by what the last ones left.
+    fn choose_window(&mut self) {
+        let batch_rows = self.request.batch_rows;
+        let share = self.filter.as_ref().and_then(|filter| filter.share.seen()).unwrap_or(1.0);
+        let left = share * self.window_rows as f64;
+        // A larger one must not be what exceeds the budget.
+        self.window_rows = if left < FEW * batch_rows as f64 && self.budget.is_mostly_free() {
+            (self.window_rows * 2).min(batch_rows.saturating_mul(WINDOW_BATCHES_MAX))
+        } else if left > 4.0 * FEW * batch_rows as f64 {
+            batch_rows
+        } else {
+            self.window_rows
+        };
+    }
+
+    fn batch(&self, arrays: &[Option<ArrayRef>], row_numbers: Vec<i64>, rows: usize) -> Result<RecordBatch> {
+        let row_numbers: ArrayRef = Arc::new(Int64Array::from(row_numbers));
+        let array = |output: &Output| match output {
+            Output::Column(at) => arrays.get(*at).cloned().flatten(),
+            Output::RowNumbers => Some(Arc::clone(&row_numbers)),
+        };
+        let columns = self.request.output.iter().filter_map(array).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.request.schema), columns, &options)?)
+    }
+}

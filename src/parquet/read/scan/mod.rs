@@ -1,0 +1,307 @@
+//! The scan: row group after row group into batches, the predicate's columns first.
+//!
+//! ```text
+//! plan     which row groups, which rows of them can match, which match for sure
+//! group    the columns' decoders, from row group to row group
+//! window   the rows that are judged at a time, and what is read of them
+//! filter   the predicate's parts in the order that was learned, each on the rows that are left
+//! ```
+//!
+//! Without a predicate, every column is read for the batch's rows, across row groups. With one, a window of
+//! candidate rows at a time: the predicate's columns are read and judged, then the other columns for the rows
+//! that are left; pages without such rows are passed over.
+
+mod filter;
+mod group;
+mod parallel;
+mod plan;
+mod push;
+mod window;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use arrow_select::coalesce::BatchCoalescer;
+
+use self::group::{GroupReader, Quota};
+use self::parallel::{Parallel, Threads};
+use self::plan::{GroupPlan, Request};
+pub use self::push::{PlannedGroup, PushDecoder, PushStep, ScanPlan};
+use super::file::FileParts;
+use super::split;
+use super::{ReaderOptions, ScanCounts, ScanOptions};
+use crate::error::Result;
+use crate::storage::Input;
+
+/// The batches of a scan. Ends after an error.
+#[derive(Debug)]
+pub struct Scan {
+    request: Arc<Request>,
+    /// What has the pages.
+    data: Arc<dyn Input>,
+    reader: GroupReader,
+    groups: VecDeque<Next>,
+    /// How many row groups may be begun now.
+    may_open: usize,
+    /// Rows in the batch that is begun, without a predicate.
+    appended: usize,
+    threads: Threads,
+    parallel: Option<Parallel>,
+    quota: Quota,
+    batches: Batches,
+    counts: ScanCounts,
+    is_done: bool,
+}
+
+/// A row group to be read.
+#[derive(Debug)]
+enum Next {
+    Number(usize),
+    Planned(GroupPlan),
+}
+
+impl Next {
+    fn number(&self) -> usize {
+        match self {
+            Next::Number(number) => *number,
+            Next::Planned(plan) => plan.number,
+        }
+    }
+}
+
+/// What comes next.
+enum Step {
+    Batch(RecordBatch),
+    /// The next row group may not be begun yet.
+    Wait,
+    End,
+}
+
+impl Scan {
+    pub(super) fn new(file: Arc<FileParts>, reader: &ReaderOptions, mut options: ScanOptions) -> Result<Scan> {
+        let request = Arc::new(Request::new(file, reader, &mut options)?);
+        let group_reader = GroupReader::new(&request, &request.file.budget)?;
+        let footer = &request.file.footer;
+        let groups = split::groups(footer, options.row_groups, options.byte_range, options.start_offsets)?;
+        let all_bytes = groups.iter().map(|&number| request.group_bytes(number)).fold(0, u64::saturating_add);
+        Ok(Scan {
+            data: Arc::clone(&request.file.input),
+            may_open: usize::MAX,
+            appended: 0,
+            threads: Threads { count: options.threads, is_ordered: !options.unordered },
+            parallel: None,
+            batches: Batches::new(Arc::clone(&request.schema), request.batch_rows),
+            reader: group_reader,
+            groups: groups.into_iter().map(Next::Number).collect(),
+            quota: Quota { skip: options.offset, left: options.limit.unwrap_or(u64::MAX) },
+            // What is read is taken off.
+            counts: ScanCounts { bytes_skipped: all_bytes, ..ScanCounts::default() },
+            is_done: false,
+            request,
+        })
+    }
+
+    /// The schema of the batches.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.request.schema
+    }
+
+    /// What has been read and what not; complete after the last batch.
+    pub fn counts(&self) -> ScanCounts {
+        let mut counts = self.counts;
+        counts += self.reader.counts;
+        counts += self.parallel.as_ref().map(Parallel::counts).unwrap_or_default();
+        counts.bytes_skipped = counts.bytes_skipped.saturating_sub(counts.bytes_read);
+        counts
+    }
+
+    /// The next batch, or why there is none.
+    fn step(&mut self) -> Result<Step> {
+        if self.is_done {
+            return Ok(Step::End);
+        }
+        let is_parallel = self.threads.count > 1 && self.quota.left > self.request.batch_rows as u64;
+        let step = if self.parallel.is_some() || is_parallel {
+            self.next_parallel()
+        } else if self.request.condition.is_some() {
+            self.next_filtered()
+        } else {
+            self.next_plain()
+        };
+        let step = step.and_then(|step| match &step {
+            Step::Batch(batch) => {
+                self.counts.rows_returned += batch.num_rows() as u64;
+                Ok(step)
+            }
+            Step::Wait => Ok(step),
+            Step::End => self.finish().map(|()| step),
+        });
+        step.map_err(|e| {
+            self.is_done = true;
+            self.parallel = None;
+            e.in_file(self.request.file.input.name())
+        })
+    }
+
+    fn next_plain(&mut self) -> Result<Step> {
+        let wanted = self.request.batch_rows.min(usize::try_from(self.quota.left).unwrap_or(usize::MAX));
+        while self.appended < wanted {
+            match self.open_group()? {
+                Opened::Yes => {
+                    self.reader.pass_over_sure(&mut self.quota);
+                    self.appended += self.reader.append(wanted - self.appended)?;
+                }
+                Opened::Wait => return Ok(Step::Wait),
+                Opened::End => break,
+            }
+        }
+        let rows = std::mem::take(&mut self.appended);
+        if rows == 0 {
+            return Ok(Step::End);
+        }
+        self.quota.left -= rows as u64;
+        self.reader.finish(rows).map(Step::Batch)
+    }
+
+    fn next_filtered(&mut self) -> Result<Step> {
+        loop {
+            if let Some(batch) = self.batches.next() {
+                return Ok(Step::Batch(batch));
+            }
+            match self.open_group()? {
+                Opened::Yes => {
+                    if let Some(batch) = self.reader.window(&mut self.quota)? {
+                        self.batches.push(batch)?;
+                    }
+                }
+                Opened::Wait => return Ok(Step::Wait),
+                Opened::End => return Ok(self.batches.rest()?.map_or(Step::End, Step::Batch)),
+            }
+        }
+    }
+
+    fn next_parallel(&mut self) -> Result<Step> {
+        let parallel = match &mut self.parallel {
+            Some(parallel) => parallel,
+            None => {
+                let groups = std::mem::take(&mut self.groups);
+                self.parallel.insert(Parallel::new(&self.request, groups, self.threads, &mut self.quota)?)
+            }
+        };
+        loop {
+            if let Some(batch) = self.batches.next() {
+                return Ok(Step::Batch(batch));
+            }
+            let batch = if self.quota.left > 0 { parallel.next()? } else { None };
+            let Some(batch) = batch else {
+                return Ok(self.batches.rest()?.map_or(Step::End, Step::Batch));
+            };
+            if let Some(batch) = self.quota.cut(batch) {
+                self.batches.push(batch)?;
+            }
+        }
+    }
+
+    /// Makes sure that a group with rows to read is open.
+    fn open_group(&mut self) -> Result<Opened> {
+        loop {
+            if !self.reader.is_done() && self.quota.left > 0 {
+                return Ok(Opened::Yes);
+            }
+            self.reader.end()?;
+            if self.quota.left == 0 || self.groups.is_empty() {
+                return Ok(Opened::End);
+            }
+            let Some(may_open) = self.may_open.checked_sub(1) else { return Ok(Opened::Wait) };
+            self.may_open = may_open;
+            let plan = match self.groups.pop_front() {
+                Some(Next::Number(number)) => self.request.plan_group(number, &mut self.counts)?,
+                Some(Next::Planned(plan)) => Some(plan),
+                None => None,
+            };
+            if let Some(plan) = plan {
+                self.counts.row_groups_read += 1;
+                self.reader.start(plan, &self.data)?;
+            }
+        }
+    }
+
+    /// Ends the scan's books: what was not reached is skipped.
+    fn finish(&mut self) -> Result<()> {
+        self.is_done = true;
+        self.reader.end()?;
+        if let Some(parallel) = self.parallel.as_mut() {
+            parallel.finish();
+        }
+        self.counts.row_groups_skipped += self.groups.len() as u64;
+        self.groups.clear();
+        Ok(())
+    }
+}
+
+/// What became of opening a row group.
+enum Opened {
+    Yes,
+    Wait,
+    End,
+}
+
+impl Iterator for Scan {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Result<RecordBatch>> {
+        match self.step() {
+            Ok(Step::Batch(batch)) => Some(Ok(batch)),
+            Ok(Step::Wait | Step::End) => None,
+            Err(e) => Some(Err(e)),
+        }
+    }
+}
+
+/// Makes batches of what windows leave: small pieces are put together, large ones pass as they are.
+#[derive(Debug)]
+struct Batches {
+    coalescer: BatchCoalescer,
+    ready: VecDeque<RecordBatch>,
+    batch_rows: usize,
+}
+
+impl Batches {
+    fn new(schema: SchemaRef, batch_rows: usize) -> Batches {
+        Batches { coalescer: BatchCoalescer::new(schema, batch_rows), ready: VecDeque::new(), batch_rows }
+    }
+
+    fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        if batch.num_rows() < self.batch_rows.div_ceil(4) {
+            self.coalescer.push_batch(batch)?;
+            self.ready.extend(self.coalescer.next_completed_batch());
+            return Ok(());
+        }
+        self.flush()?;
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let rows = self.batch_rows.min(batch.num_rows() - at);
+            self.ready.push_back(batch.slice(at, rows));
+            at += rows;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<RecordBatch> {
+        self.ready.pop_front()
+    }
+
+    /// The last pieces, when no more come.
+    fn rest(&mut self) -> Result<Option<RecordBatch>> {
+        self.flush()?;
+        Ok(self.next())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.coalescer.finish_buffered_batch()?;
+        self.ready.extend(self.coalescer.next_completed_batch());
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! What a scan asks for, against what the file has: columns, conditions, and of each row group the rows to read.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::parquet::read::budget::Budget;
+use crate::parquet::read::evolve::{ColumnReader, Columns, Found};
+use crate::parquet::read::file::FileParts;
+use crate::parquet::read::prune::{Answer, Named, Question};
+use crate::parquet::read::selection::Selection;
+use crate::parquet::read::{Pruning, ReaderOptions, ScanCounts, ScanOptions};
+use crate::predicate::{BoundPredicate, Predicate};
+
+/// What is asked for. Those who read parts of the file share it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub file: Arc<FileParts>,
+    pub verify_crc: bool,
+    pub pruning: Pruning,
+    pub batch_rows: usize,
+    /// Of the batches.
+    pub schema: SchemaRef,
+    /// The columns that are decoded; those of the predicate come first.
+    pub columns: Vec<Wanted>,
+    /// What the batches hold.
+    pub output: Vec<Output>,
+    pub condition: Option<Condition>,
+}
+
+/// A column of the batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// Of this place among [`Request::columns`].
+    Column(usize),
+    /// The rows' places in the file.
+    RowNumbers,
+}
+
+/// A column that is decoded.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub name: String,
+    found: Found,
+    pub is_output: bool,
+}
+
+/// What must be true of a row.
+#[derive(Debug)]
+pub(super) struct Condition {
+    /// The whole, to be judged by what is known of rows.
+    predicate: BoundPredicate,
+    named: Vec<Named>,
+    /// The same in parts, all of which must be true.
+    pub conjuncts: Vec<Conjunct>,
+}
+
+/// A condition on columns that no other one has as its own.
+#[derive(Debug)]
+pub(super) struct Conjunct {
+    pub predicate: BoundPredicate,
+    named: Vec<Named>,
+    /// Their places among [`Request::columns`], in the order of `schema`.
+    pub columns: Vec<usize>,
+    pub schema: SchemaRef,
+    /// The part of rows that is expected to match before any was seen.
+    pub share: f64,
+}
+
+/// What to read of a row group.
+#[derive(Debug, Clone)]
+pub(super) struct GroupPlan {
+    pub number: usize,
+    pub rows: usize,
+    /// The place in the file of its first row.
+    pub first_row: u64,
+    /// Rows that may match.
+    pub candidates: Selection,
+    /// Those of them that match for sure.
+    pub sure: Selection,
+    /// The conjuncts that are true for all rows of the group.
+    pub decided: Vec<bool>,
+}
+
+impl Request {
+    pub(super) fn new(file: Arc<FileParts>, reader: &ReaderOptions, options: &mut ScanOptions) -> Result<Request> {
+        let named = Columns::new(&file, options);
+        let all = &named.schema;
+        let numbers = options.row_numbers.take();
+        if let Some(name) = numbers.as_ref().filter(|name| all.fields().iter().any(|f| f.name() == *name)) {
+            return Err(Error::invalid(format!("row numbers as {name}: there is a column of that name")));
+        }
+        let names = options.columns.take();
+        let mut names = names.unwrap_or_else(|| all.fields().iter().map(|f| f.name().clone()).collect());
+        names.extend(numbers.iter().filter(|&name| !names.contains(name)).cloned().collect::<Vec<_>>());
+        let mut columns: Vec<Wanted> = Vec::new();
+        let mut add = |name: &str, is_output: bool| -> Result<Place> {
+            let found = named.find(&file, name)?;
+            let Found { field, leaf, origin, number } = found.clone();
+            let at = match columns.iter().position(|c| c.found.number == number) {
+                Some(at) => at,
+                None => {
+                    columns.push(Wanted { name: name.to_owned(), found, is_output: false });
+                    columns.len() - 1
+                }
+            };
+            if let Some(column) = columns.get_mut(at) {
+                column.is_output |= is_output;
+            }
+            Ok((at, Named { name: name.to_string(), leaf, origin }, field))
+        };
+        let mut of_filter = |name: &str| {
+            let (at, named, field) = add(name, false)?;
+            if field.data_type().is_nested() {
+                return Err(Error::unsupported(format!("a predicate on a {}", field.data_type())).in_column(name));
+            }
+            Ok((at, named, field))
+        };
+        let condition = options.predicate.take().map(|p| Condition::new(p, all, &mut of_filter)).transpose()?;
+        let mut output = Vec::with_capacity(names.len());
+        let mut fields = Vec::with_capacity(names.len());
+        for name in &names {
+            if numbers.as_ref() == Some(name) {
+                output.push(Output::RowNumbers);
+                fields.push(Arc::new(Field::new(name, DataType::Int64, false)));
+                continue;
+            }
+            let (at, _, field) = add(name, true)?;
+            output.push(Output::Column(at));
+            fields.push(field);
+        }
+        let schema = Arc::new(Schema::new_with_metadata(fields, all.metadata().clone()));
+        let (verify_crc, batch_rows, pruning) = (reader.verify_crc, reader.batch_rows, options.pruning);
+        Ok(Request { file, verify_crc, pruning, batch_rows, schema, columns, output, condition })
+    }
+
+    /// A decoder for each column.
+    pub(super) fn decoders(&self, budget: &Budget) -> Result<Vec<ColumnReader>> {
+        let new = |c: &Wanted| ColumnReader::new(&self.file, &c.found, budget, self.verify_crc);
+        self.columns.iter().map(new).collect()
+    }
+
+    /// What to read of a row group; none where nothing can match, which is counted.
+    pub(super) fn plan_group(&self, number: usize, counts: &mut ScanCounts) -> Result<Option<GroupPlan>> {
+        let rows = self.file.group_rows(number)?;
+        let first_row = if self.output.contains(&Output::RowNumbers) { self.file.first_row(number) } else { 0 };
+        let mut decided = Vec::new();
+        let Some(Condition { predicate, named, conjuncts }) = &self.condition else {
+            let all = Selection::all(rows);
+            return Ok(Some(GroupPlan { number, rows, first_row, candidates: all.clone(), sure: all, decided }));
+        };
+        let answer = self.question(predicate, named).ask(number)?;
+        counts.count(&answer, rows);
+        let Answer { selection: candidates, sure, .. } = answer;
+        if candidates.is_empty() && rows > 0 {
+            counts.row_groups_skipped += 1;
+            return Ok(None);
+        }
+        // Of a single one that is known by now.
+        if conjuncts.len() > 1 && sure != candidates {
+            for conjunct in conjuncts {
+                decided.push(self.question(&conjunct.predicate, &conjunct.named).is_sure(number)?);
+            }
+        }
+        Ok(Some(GroupPlan { number, rows, first_row, candidates, sure, decided }))
+    }
+
+    fn question<'a>(&'a self, predicate: &'a BoundPredicate, columns: &'a [Named]) -> Question<'a> {
+        let Request { file, pruning, verify_crc, .. } = self;
+        Question { file, columns, predicate, pruning: *pruning, verify_crc: *verify_crc }
+    }
+
+    /// Which columns have to be read for a row group.
+    pub(super) fn needed(&self, plan: &GroupPlan) -> Vec<bool> {
+        let mut needed: Vec<bool> = self.columns.iter().map(|c| c.is_output).collect();
+        if plan.sure == plan.candidates {
+            return needed;
+        }
+        let conjuncts = self.condition.iter().flat_map(|c| c.conjuncts.iter());
+        let open = conjuncts.enumerate().filter(|(at, _)| !plan.is_decided(*at));
+        for &column in open.flat_map(|(_, conjunct)| &conjunct.columns) {
+            if let Some(needed) = needed.get_mut(column) {
+                *needed = true;
+            }
+        }
+        needed
+    }
+
+    /// Bytes of all column chunks of a group.
+    pub(super) fn group_bytes(&self, number: usize) -> u64 {
+        // These are counts: a chunk that cannot be read is an error where its column is.
+        self.file.footer.stored_bytes(number).flatten().fold(0, u64::saturating_add)
+    }
+}
+
+/// Where a column stands among those that are decoded, and what it is.
+type Place = (usize, Named, Arc<Field>);
+
+impl Condition {
+    /// `add` finds a column by its name.
+    fn new(predicate: Predicate, schema: &Schema, add: &mut dyn FnMut(&str) -> Result<Place>) -> Result<Condition> {
+        let bound = predicate.bind(schema)?;
+        let named = bound.columns().iter().map(|name| Ok(add(name)?.1)).collect::<Result<_>>()?;
+        let conjuncts = conjuncts(predicate).into_iter().map(|part| Conjunct::new(&part, schema, add));
+        Ok(Condition { predicate: bound, named, conjuncts: conjuncts.collect::<Result<_>>()? })
+    }
+}
+
+impl Conjunct {
+    fn new(predicate: &Predicate, schema: &Schema, add: &mut dyn FnMut(&str) -> Result<Place>) -> Result<Conjunct> {
+        let share = expected_share(predicate);
+        let predicate = predicate.bind(schema)?;
+        let (mut named, mut columns, mut fields) = (Vec::new(), Vec::new(), Vec::new());
+        for name in predicate.columns() {
+            let (at, column, field) = add(&name)?;
+            named.push(column);
+            columns.push(at);
+            fields.push(field);
+        }
+        Ok(Conjunct { predicate, named, columns, schema: Arc::new(Schema::new(fields)), share })
+    }
+}
+
+impl GroupPlan {
+    /// Part `number` of `of`, by rows; none where nothing of it is a candidate, but the first one if there is no other.
+    pub(super) fn part(mut self, (number, of): (usize, usize)) -> Option<GroupPlan> {
+        if of < 2 {
+            return Some(self);
+        }
+        let border = |number: usize| (self.rows as u128 * number as u128 / of as u128) as usize;
+        let rows = border(number)..border(number + 1);
+        self.candidates = self.candidates.within(&rows);
+        self.sure = self.sure.within(&rows);
+        Some(self).filter(|part| !part.candidates.is_empty())
+    }
+
+    /// Whether pages are to be found by their index, since some need not be read.
+    pub(super) fn is_selective(&self, request: &Request) -> bool {
+        request.condition.is_some() || self.candidates.rows() < self.rows
+    }
+
+    /// The places in the file of some of its rows.
+    pub(super) fn row_numbers(&self, rows: &Selection) -> impl Iterator<Item = i64> {
+        let first = self.first_row;
+        let rows = rows.ranges().to_vec().into_iter().flatten();
+        // A file has at most 2^63 rows.
+        rows.map(move |row| (first + row as u64) as i64)
+    }
+
+    pub(super) fn is_decided(&self, conjunct: usize) -> bool {
+        self.decided.get(conjunct).copied().unwrap_or(false)
+    }
+}
+
+/// The conditions that must all be true, those on the same columns together.
+fn conjuncts(predicate: Predicate) -> Vec<Predicate> {
+    let mut flat = Vec::new();
+    flatten(predicate, &mut flat);
+    let mut parts: Vec<(Vec<String>, Vec<Predicate>)> = Vec::new();
+    for part in flat {
+        let mut columns = part.columns();
+        columns.sort_unstable();
+        match parts.iter_mut().find(|(of, _)| *of == columns) {
+            Some((_, together)) => together.push(part),
+            None => parts.push((columns, vec![part])),
+        }
+    }
+    let together = |mut parts: Vec<Predicate>| match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        last => Predicate::all(parts.into_iter().chain(last)),
+    };
+    parts.into_iter().map(|(_, parts)| together(parts)).collect()
+}
+
+fn flatten(predicate: Predicate, out: &mut Vec<Predicate>) {
+    match predicate {
+        Predicate::And(all) => all.into_iter().for_each(|part| flatten(part, out)),
+        other => out.push(other),
+    }
+}
+
+/// How large a part of the rows a condition is taken to match, until that is seen.
+fn expected_share(predicate: &Predicate) -> f64 {
+    use crate::predicate::Comparison::{Eq, NotEq};
+    match predicate {
+        Predicate::Compare { op: Eq, .. } | Predicate::CompareColumns { op: Eq, .. } => 0.1,
+        Predicate::Compare { op: NotEq, .. } => 0.9,
+        Predicate::In { values, .. } => (0.1 * values.len() as f64).min(0.5),
+        Predicate::Like { .. } => 0.2,
+        Predicate::IsNull { .. } => 0.1,
+        Predicate::Not(inner) => 1.0 - expected_share(inner),
+        Predicate::And(all) => all.iter().map(expected_share).product(),
+        Predicate::Or(any) => 1.0 - any.iter().map(|p| 1.0 - expected_share(p)).product::<f64>(),
+        _ => 0.3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predicate::sql;
+
+    #[test]
+    fn what_is_about_the_same_columns_stays_together() {
+        let parts = |text| -> Vec<String> {
+            conjuncts(sql::parse(text).expect("parses")).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(parts("a > 1 and (b = 2 and a < 5)"), ["a > 1 AND a < 5", "b = 2"]);
+        assert_eq!(parts("a = b and b <> a and a > 1"), ["a = b AND b <> a", "a > 1"]);
+        assert_eq!(parts("a = 1 or b = 2"), ["a = 1 OR b = 2"]);
+        assert!(conjuncts(Predicate::all([])).is_empty());
+    }
+}
