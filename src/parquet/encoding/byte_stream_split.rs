@@ -65,12 +65,78 @@ fn transpose<const W: usize>(bytes: &[u8], total: usize, skip: usize, values: &m
     for column in &mut columns {
         *column = streams.next().and_then(|s| s.get(skip..)).unwrap_or_default();
     }
-    let (rows, _) = values.as_chunks_mut::<W>();
+    let done = whole(&mut columns, values);
+    let (rows, _) = values.get_mut(done..).unwrap_or_default().as_chunks_mut::<W>();
     for (i, row) in rows.iter_mut().enumerate() {
         for (to, column) in row.iter_mut().zip(&columns) {
             *to = column.get(i).copied().unwrap_or_default();
         }
     }
+}
+
+/// Bytes of a stream that are taken at a time.
+const STEP: usize = 16;
+
+/// As many values as whole steps of them are wanted; the bytes that these take in `values`. The columns go on behind them.
+#[inline]
+fn whole<const W: usize>(columns: &mut [&[u8]; W], values: &mut [u8]) -> usize {
+    let mut done = 0;
+    while let Some(to) = values.get_mut(done..done + STEP * W) {
+        let mut block = [[0u8; STEP]; W];
+        for (chunk, column) in block.iter_mut().zip(columns.iter_mut()) {
+            let Some((head, rest)) = column.split_first_chunk::<STEP>() else { return done };
+            (*chunk, *column) = (*head, rest);
+        }
+        // Each round puts the bytes of stream i and i + W / 2 beside each other.
+        let mut width = W;
+        while width > 1 {
+            block = zip(&block);
+            width /= 2;
+        }
+        for (to, chunk) in to.as_chunks_mut::<STEP>().0.iter_mut().zip(&block) {
+            *to = *chunk;
+        }
+        done += STEP * W;
+    }
+    done
+}
+
+/// Blocks i and i + W / 2 as two blocks with their bytes in turn.
+#[inline(always)]
+fn zip<const W: usize>(block: &[[u8; STEP]; W]) -> [[u8; STEP]; W] {
+    let mut out = [[0u8; STEP]; W];
+    let (low, high) = block.split_at(W / 2);
+    for (pair, (a, b)) in out.as_chunks_mut::<2>().0.iter_mut().zip(low.iter().zip(high)) {
+        *pair = in_turn(*a, *b);
+    }
+    out
+}
+
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "bytes in turn are one instruction, and sixteen without: a third of the time to split")]
+#[inline(always)]
+fn in_turn(a: [u8; STEP], b: [u8; STEP]) -> [[u8; STEP]; 2] {
+    use std::arch::x86_64::{_mm_loadu_si128, _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8};
+
+    // SAFETY: SSE2 is part of the architecture's baseline; the loads and stores are of whole arrays.
+    unsafe {
+        let (a, b) = (_mm_loadu_si128(a.as_ptr().cast()), _mm_loadu_si128(b.as_ptr().cast()));
+        let mut out = [[0; STEP]; 2];
+        let [low, high] = &mut out;
+        _mm_storeu_si128(low.as_mut_ptr().cast(), _mm_unpacklo_epi8(a, b));
+        _mm_storeu_si128(high.as_mut_ptr().cast(), _mm_unpackhi_epi8(a, b));
+        out
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn in_turn(a: [u8; STEP], b: [u8; STEP]) -> [[u8; STEP]; 2] {
+    let mut out = [[0; STEP]; 2];
+    for (pair, (a, b)) in out.as_flattened_mut().as_chunks_mut::<2>().0.iter_mut().zip(a.into_iter().zip(b)) {
+        *pair = [a, b];
+    }
+    out
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! All arithmetic wraps in the type's width, so that any values can be written.
 
 use super::bit_pack::{self, BLOCK};
+use super::plain::Fixed;
 use crate::cursor::{Cursor, put_varint, put_zigzag};
 use crate::error::Result;
 
@@ -27,6 +28,8 @@ pub trait Delta: Copy + Default + Ord + Send + Sync + 'static {
     fn minus(self, other: Self) -> Self;
     /// `self + other`, wrapping.
     fn plus(self, other: Self) -> Self;
+    /// `count` times `self`, wrapping.
+    fn times(self, count: u64) -> Self;
     /// The bits, zero-extended.
     fn bits(self) -> u64;
     /// The low bits of `bits`.
@@ -43,6 +46,8 @@ macro_rules! delta {
             fn minus(self, other: $t) -> $t { self.wrapping_sub(other) }
             #[inline(always)]
             fn plus(self, other: $t) -> $t { self.wrapping_add(other) }
+            #[inline(always)]
+            fn times(self, count: u64) -> $t { self.wrapping_mul(count as $t) }
             #[inline(always)]
             fn bits(self) -> u64 { u64::from(self as $u) }
             #[inline(always)]
@@ -165,6 +170,14 @@ impl<'a, T: Delta> Decoder<'a, T> {
         self.each(n, |values| out.extend_from_slice(values))
     }
 
+    /// Appends `n` values in PLAIN; fewer are corrupt.
+    pub fn read_plain(&mut self, n: usize, out: &mut Vec<u8>) -> Result<()>
+    where
+        T: Fixed,
+    {
+        self.each(n, |values| T::encode(values, out))
+    }
+
     /// Passes over `n` values; fewer are corrupt. They are decoded all the same: each rests on the one before.
     pub fn skip(&mut self, n: usize) -> Result<()> {
         self.each(n, |_| {})
@@ -205,12 +218,31 @@ impl<'a, T: Delta> Decoder<'a, T> {
         if self.packed_left == 0 {
             self.next_miniblock()?;
         }
-        let mut block = [0u64; BLOCK];
-        self.packed = bit_pack::unpack_block_wide(self.packed, self.width, &mut block);
-        let mut last = self.last;
-        for (to, from) in self.ready.iter_mut().zip(block) {
-            last = last.plus(self.least).plus(T::from_bits(from));
-            *to = last;
+        let (mut last, least) = (self.last, self.least);
+        match self.width {
+            // Steps of one size: no value waits for the one before.
+            0 => {
+                for (to, step) in self.ready.iter_mut().zip(1u64..) {
+                    *to = last.plus(least.times(step));
+                }
+            }
+            1..=32 => {
+                let mut block = [0u32; BLOCK];
+                self.packed = bit_pack::unpack_block(self.packed, self.width, &mut block);
+                for (to, from) in self.ready.iter_mut().zip(block) {
+                    // The step does not wait for the value before.
+                    last = last.plus(least.plus(T::from_bits(u64::from(from))));
+                    *to = last;
+                }
+            }
+            width => {
+                let mut block = [0u64; BLOCK];
+                self.packed = bit_pack::unpack_block_wide(self.packed, width, &mut block);
+                for (to, from) in self.ready.iter_mut().zip(block) {
+                    last = last.plus(least.plus(T::from_bits(from)));
+                    *to = last;
+                }
+            }
         }
         self.ready_at = 0;
         self.ready_len = BLOCK.min(self.packed_left).min(self.left);

@@ -35,7 +35,8 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// Reads the lengths; more than `values_max` of them are corrupt.
     pub fn new(bytes: &'a [u8], values_max: usize) -> Result<Decoder<'a>> {
-        let (prefixes, rest) = delta_length::read_lengths(bytes, values_max)?;
+        let mut prefixes = Vec::new();
+        let rest = delta_length::read_lengths(bytes, values_max, &mut prefixes)?;
         let suffixes = delta_length::Decoder::new(rest, values_max)?;
         if prefixes.len() != suffixes.remaining() {
             return Err(Error::corrupt(format!("{} prefixes for {} suffixes", prefixes.len(), suffixes.remaining())));
@@ -52,6 +53,48 @@ impl<'a> Decoder<'a> {
     pub fn bytes(&self) -> usize {
         let lengths = self.prefixes.as_slice().iter().chain(self.suffixes.lengths());
         lengths.map(|&n| n as usize).fold(0, usize::saturating_add)
+    }
+
+    /// Replaces `out` by all values that are left, back to back, and `lengths` by their lengths. `take_memory` is asked for the
+    /// bytes of `out` before they are taken.
+    pub fn read_all(
+        mut self,
+        lengths: &mut Vec<i32>,
+        out: &mut Vec<u8>,
+        take_memory: impl FnOnce(usize) -> Result<()>,
+    ) -> Result<()> {
+        /// Prefixes and suffixes up to this long are copied as so many bytes: what is too much is written over by the next value.
+        const SHORT: usize = 32;
+        let total = self.bytes();
+        take_memory(total.saturating_add(2 * SHORT))?;
+        out.resize(total + 2 * SHORT, 0);
+        lengths.clear();
+        lengths.reserve(self.prefixes.len());
+        let suffixes = self.suffixes.lengths().len();
+        let suffix_lengths: Vec<i32> = self.suffixes.lengths().to_vec();
+        let bytes = self.suffixes.take(suffixes)?;
+        let (mut before, mut at, mut next) = (0, 0, 0);
+        for (prefix, suffix) in self.prefixes.zip(suffix_lengths) {
+            let (prefix, suffix) = (prefix as usize, suffix as usize);
+            if prefix > at - before {
+                return Err(Error::corrupt(format!("a prefix of {prefix} bytes of a value of {}", at - before)));
+            }
+            let middle = at + prefix;
+            let end = middle + suffix;
+            match out.get(before..).and_then(<[u8]>::first_chunk::<SHORT>).copied() {
+                Some(chunk) if prefix <= SHORT => put(out, at, &chunk),
+                _ => out.copy_within(before..before + prefix, at),
+            }
+            match bytes.get(next..).and_then(<[u8]>::first_chunk::<SHORT>) {
+                Some(chunk) if suffix <= SHORT => put(out, middle, chunk),
+                _ => put(out, middle, bytes.get(next..next + suffix).unwrap_or_default()),
+            }
+            let length = i32::try_from(prefix + suffix);
+            lengths.push(length.map_err(|_| Error::corrupt(format!("a value of {} bytes", prefix + suffix)))?);
+            (before, at, next) = (at, end, next + suffix);
+        }
+        out.truncate(at);
+        Ok(())
     }
 
     /// The next value; it lives until the one after it is read.
@@ -74,6 +117,13 @@ impl<'a> Decoder<'a> {
             self.read()?;
         }
         Ok(())
+    }
+}
+
+#[inline(always)]
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(to) = out.get_mut(at..at + bytes.len()) {
+        to.copy_from_slice(bytes);
     }
 }
 
@@ -113,6 +163,10 @@ mod tests {
             let cut = cut.min(values.len());
             let mut d = Decoder::new(&out, values.len()).expect("lengths");
             prop_assert_eq!(d.bytes(), values.iter().map(Vec::len).sum::<usize>());
+            let (mut lengths, mut all) = (vec![7], vec![7]);
+            d.clone().read_all(&mut lengths, &mut all, |_| Ok(())).expect("reads");
+            prop_assert_eq!(&all, &values.concat());
+            prop_assert_eq!(lengths, values.iter().map(|v| v.len() as i32).collect::<Vec<_>>());
             d.skip(cut).expect("skips");
             for v in &values[cut..] {
                 prop_assert_eq!(d.read().expect("reads"), &v[..]);

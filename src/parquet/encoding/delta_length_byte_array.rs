@@ -27,7 +27,8 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// Reads the lengths; more than `values_max` of them are corrupt.
     pub fn new(bytes: &'a [u8], values_max: usize) -> Result<Decoder<'a>> {
-        let (lengths, rest) = read_lengths(bytes, values_max)?;
+        let mut lengths = Vec::new();
+        let rest = read_lengths(bytes, values_max, &mut lengths)?;
         Ok(Decoder { lengths: lengths.into_iter(), bytes: Cursor::with_base(rest, (bytes.len() - rest.len()) as u64) })
     }
 
@@ -60,19 +61,21 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// The lengths at the start of `bytes`, and what follows them.
-pub(super) fn read_lengths(bytes: &[u8], values_max: usize) -> Result<(Vec<i32>, &[u8])> {
+/// Replaces `lengths` by the page's (at most `values_max` are there, none is negative); the bytes behind them: of
+/// DELTA_LENGTH_BYTE_ARRAY, the values back to back.
+pub fn read_lengths<'a>(bytes: &'a [u8], values_max: usize, lengths: &mut Vec<i32>) -> Result<&'a [u8]> {
+    lengths.clear();
     let mut decoder = delta::Decoder::<i32>::new(bytes)?;
     let count = decoder.remaining();
     if count > values_max {
         return Err(Error::corrupt(format!("{count} lengths for at most {values_max} values")));
     }
     // The count is what the header says; the bytes may hold fewer.
-    let mut lengths = Vec::with_capacity(count.min(bytes.len().saturating_mul(8)));
-    decoder.read(count, &mut lengths)?;
-    match lengths.iter().min() {
-        Some(&least) if least < 0 => Err(Error::corrupt(format!("a length of {least}"))),
-        _ => Ok((lengths, decoder.rest())),
+    lengths.reserve(count.min(bytes.len().saturating_mul(8)));
+    decoder.read(count, lengths)?;
+    match lengths.iter().fold(0, |least, &length| length.min(least)) {
+        0 => Ok(decoder.rest()),
+        least => Err(Error::corrupt(format!("a length of {least}"))),
     }
 }
 

@@ -55,15 +55,16 @@ pub(super) struct ChunkCounts {
 impl Column {
     pub(super) fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<Column> {
         leaf.check()?;
+        let target = target::new(&leaf, budget.reservation())?;
         let name = leaf.name();
         Ok(Column {
             name,
-            target: target::new(&leaf, budget.reservation())?,
+            opener: PageOpener::new(verify_crc, budget).with_lengths(target.takes_lengths()),
+            target,
             validity: Validity::default(),
             chunk: None,
             rows_ahead: 0,
             page: Page::default(),
-            opener: PageOpener::new(verify_crc, budget),
             skip: 0,
             mask: BooleanBufferBuilder::new(0),
             pages_read: 0,

@@ -133,14 +133,15 @@ struct Entries {
 impl NestedLeaf {
     fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<NestedLeaf> {
         leaf.check()?;
+        let target = target::new(&leaf, budget.reservation())?;
         Ok(NestedLeaf {
             name: leaf.name(),
-            target: target::new(&leaf, budget.reservation())?,
+            opener: PageOpener::new(verify_crc, budget).with_lengths(target.takes_lengths()),
+            target,
             validity: Validity::default(),
             mask: BooleanBufferBuilder::new(0),
             chunk: None,
             page: Page::default(),
-            opener: PageOpener::new(verify_crc, budget),
             ahead: Entries::default(),
             at: 0,
             page_rows_left: None,

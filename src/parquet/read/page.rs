@@ -16,7 +16,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::compress::Decompressor;
-use crate::parquet::encoding::rle;
+use crate::parquet::encoding::{delta_byte_array, delta_length_byte_array, rle};
 use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
 
 use super::budget::{Budget, Reservation};
@@ -128,6 +128,8 @@ pub(super) struct Values {
     pub bytes: PageBytes,
     /// Where shared buffers come back to.
     pub spare: Spare,
+    /// The lengths of byte arrays that stand back to back; none is negative.
+    pub lengths: Vec<i32>,
     /// Where the values begin in `bytes`.
     pub start: usize,
     pub coding: Coding,
@@ -142,6 +144,8 @@ pub(super) enum Coding {
     Dictionary(rle::Position),
     /// Booleans in the RLE / bit-packing hybrid.
     Rle(rle::Position),
+    /// Byte arrays back to back, from the one of this number on, which begins at this byte.
+    Lengths(usize, usize),
 }
 
 impl Default for Coding {
@@ -186,12 +190,21 @@ pub(super) struct PageOpener {
     decrypted: Reservation,
     /// A buffer for pages that are turned into PLAIN.
     plain: Vec<u8>,
+    /// Whether byte arrays may come back to back, their lengths aside.
+    takes_lengths: bool,
 }
 
 impl PageOpener {
     pub(super) fn new(verify_crc: bool, budget: &Budget) -> PageOpener {
         let (memory, decrypted) = (budget.reservation(), budget.reservation());
-        PageOpener { decompressor: Decompressor::new(), verify_crc, memory, decrypted, plain: Vec::new() }
+        let (decompressor, plain) = (Decompressor::new(), Vec::new());
+        PageOpener { decompressor, verify_crc, memory, decrypted, plain, takes_lengths: false }
+    }
+
+    /// For a target that [`takes_lengths`](super::target::Target::takes_lengths).
+    pub(super) fn with_lengths(mut self, takes_lengths: bool) -> PageOpener {
+        self.takes_lengths = takes_lengths;
+        self
     }
 
     /// Opens a data page into `page`, whose buffers it reuses. `rows_max` is what the row group has left.
@@ -275,6 +288,35 @@ impl PageOpener {
                 }
                 Coding::Rle(rle::Position::default())
             }
+            Encoding::DeltaLengthByteArray
+                if self.takes_lengths && leaf.physical == Type::ByteArray && !values.bytes().is_empty() =>
+            {
+                let mut lengths = std::mem::take(&mut values.lengths);
+                self.memory.resize(values.bytes.len().saturating_add(lengths_bytes(values_max)))?;
+                let all = values.bytes();
+                let before = all.len() - delta_length_byte_array::read_lengths(all, values_max, &mut lengths)?.len();
+                values.lengths = lengths;
+                values.start += before;
+                Coding::Lengths(0, 0)
+            }
+            Encoding::DeltaByteArray
+                if self.takes_lengths && leaf.physical == Type::ByteArray && !values.bytes().is_empty() =>
+            {
+                let held = values.bytes.len().saturating_add(lengths_bytes(values_max).saturating_mul(3));
+                self.memory.resize(held)?;
+                let mut lengths = std::mem::take(&mut values.lengths);
+                let mut whole = match self.plain.capacity() {
+                    0 => values.spare.take(),
+                    _ => std::mem::take(&mut self.plain),
+                };
+                let take_memory = |bytes: usize| self.memory.resize(held.saturating_add(bytes));
+                let decoder = delta_byte_array::Decoder::new(values.bytes(), values_max)?;
+                decoder.read_all(&mut lengths, &mut whole, take_memory)?;
+                values.lengths = lengths;
+                self.plain = std::mem::replace(&mut values.bytes, PageBytes::Own(whole)).reclaim();
+                values.start = 0;
+                Coding::Lengths(0, 0)
+            }
             other => {
                 let mut plain = std::mem::take(&mut self.plain);
                 let page_bytes = values.bytes.len();
@@ -352,6 +394,11 @@ impl PageOpener {
             _ => Ok(()),
         }
     }
+}
+
+/// What the lengths of so many values take.
+fn lengths_bytes(values: usize) -> usize {
+    values.saturating_mul(size_of::<i32>())
 }
 
 /// Finds the definition levels before the values of a v1 page of a flat column; the bytes that they take.

@@ -97,12 +97,10 @@ fn integers<T: Delta + Fixed>(
     if count > values_max {
         return Err(Error::corrupt(format!("{count} delta-encoded values in a page of {values_max}")));
     }
-    take_memory(count.saturating_mul(size_of::<T>() * 2))?;
+    take_memory(count.saturating_mul(size_of::<T>()))?;
     // The count is what the header says; the bytes may hold fewer.
-    let mut values = Vec::with_capacity(count.min(bytes.len().saturating_mul(8)));
-    decoder.read(count, &mut values)?;
-    T::encode(&values, out);
-    Ok(())
+    out.reserve(count.min(bytes.len().saturating_mul(8)) * size_of::<T>());
+    decoder.read_plain(count, out)
 }
 
 fn decimals<T: alp::Float>(

@@ -89,10 +89,14 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) {
     }
 }
 
-/// Unpacks one block from the start of `packed`; what is left of it.
+/// Unpacks one block of a width of at most 32 from the start of `packed`, padded with zero bits at its end; what is left of it.
 #[inline]
-fn unpack_block<'a>(packed: &'a [u8], width: u32, block: &mut [u32; BLOCK]) -> &'a [u8] {
+pub fn unpack_block<'a>(packed: &'a [u8], width: u32, block: &mut [u32; BLOCK]) -> &'a [u8] {
     let block_bytes = BLOCK / 8 * width as usize;
+    #[cfg(target_arch = "x86_64")]
+    if avx2::unpack(packed, width, block) == BLOCK {
+        return packed.get(block_bytes..).unwrap_or_default();
+    }
     if let Some((head, rest)) = packed.split_at_checked(block_bytes) {
         unpack_whole(head, width, block);
         return rest;

@@ -104,6 +104,7 @@ fn append(values: &mut Values, count: usize, out: &mut BooleanBufferBuilder) -> 
             Coding::Rle(decoder.position())
         }
         Coding::Dictionary(_) => return Err(super::no_dictionary()),
+        Coding::Lengths(..) => return Err(super::not_lengths()),
     };
     Ok(())
 }

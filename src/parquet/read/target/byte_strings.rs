@@ -97,6 +97,24 @@ impl<O: OffsetSizeTrait + End> ByteStrings<O> {
                 self.memory.resize(dictionary + self.data.len())?;
                 Coding::Plain(at + taken)
             }
+            Coding::Lengths(next, at) => {
+                let lengths = super::lengths(values, next, count)?;
+                let total: usize = lengths.iter().map(|&n| n as usize).sum();
+                let bytes = values.bytes().get(at..).and_then(|rest| rest.get(..total));
+                let bytes = bytes.ok_or_else(|| Error::corrupt("strings reach past the page").at_byte(at as u64))?;
+                let start = self.data.len();
+                if start.saturating_add(total) > O::MAX_OFFSET {
+                    return Err(too_long(O::MAX_OFFSET));
+                }
+                if self.is_utf8 {
+                    utf8::check(bytes, ends_of(lengths))?;
+                }
+                let dictionary = self.dictionary.as_ref().map_or(0, Dictionary::bytes);
+                self.memory.resize(dictionary + start + total)?;
+                self.data.extend_from_slice(bytes);
+                ends.extend(ends_of(lengths).map(|end| <O as End>::of(start + end)));
+                Coding::Lengths(next + count, at + total)
+            }
             Coding::Dictionary(position) => {
                 let dictionary = self.dictionary.as_ref().ok_or_else(no_dictionary)?;
                 let mut decoder = dictionary::Decoder::resume(values.bytes(), position)?;
@@ -150,6 +168,10 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
 
     fn layout(&self) -> Layout {
         Layout::Variable
+    }
+
+    fn takes_lengths(&self) -> bool {
+        true
     }
 
     #[expect(unsafe_code, reason = "the strings were checked page by page, a tenth of reading them is spared")]
@@ -240,6 +262,14 @@ fn append_plain<E: End>(bytes: &[u8], count: usize, data: &mut Vec<u8>, ends: &m
         rest = next;
     }
     Ok(bytes.len() - rest.len())
+}
+
+/// Where values of these lengths end that stand back to back.
+pub(super) fn ends_of(lengths: &[i32]) -> impl Iterator<Item = usize> + '_ {
+    lengths.iter().scan(0, |end, &length| {
+        *end += length as usize;
+        Some(*end)
+    })
 }
 
 #[cold]

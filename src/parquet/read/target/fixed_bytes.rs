@@ -8,7 +8,7 @@ use arrow_buffer::{Buffer, NullBuffer};
 use arrow_schema::DataType;
 
 use super::spread::words;
-use super::{Layout, Target, no_dictionary, not_boolean};
+use super::{Layout, Target, no_dictionary, not_boolean, not_lengths};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::{dictionary, plain};
@@ -136,6 +136,7 @@ fn append(
             Coding::Dictionary(decoder.position())
         }
         Coding::Rle(_) => return Err(not_boolean()),
+        Coding::Lengths(..) => return Err(not_lengths()),
     };
     Ok(())
 }

@@ -42,6 +42,11 @@ pub(super) trait Target: Send + std::fmt::Debug {
     /// How its values stand in PLAIN.
     fn layout(&self) -> Layout;
 
+    /// Whether it reads [`Coding::Lengths`].
+    fn takes_lengths(&self) -> bool {
+        false
+    }
+
     /// The array; empty again.
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef>;
 
@@ -107,6 +112,10 @@ fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
             indices.skip(count)?;
             Coding::Dictionary(indices.position())
         }
+        (Coding::Lengths(next, at), _) => {
+            let lengths = lengths(values, next, count)?;
+            Coding::Lengths(next + count, at + lengths.iter().map(|&n| n as usize).sum::<usize>())
+        }
         (Coding::Rle(position), _) => {
             let mut bits = rle::Decoder::resume(values.bytes(), 1, position)?;
             bits.skip(count)?;
@@ -114,6 +123,20 @@ fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
         }
     };
     Ok(())
+}
+
+/// The lengths of the `count` byte arrays from number `next` on.
+fn lengths(values: &Values, next: usize, count: usize) -> Result<&[i32]> {
+    values.lengths.get(next..next.saturating_add(count)).ok_or_else(|| {
+        let left = values.lengths.len().saturating_sub(next);
+        Error::corrupt(format!("{count} values wanted, {left} are left"))
+    })
+}
+
+/// The error for the encoding of byte arrays where other values stand.
+#[cold]
+fn not_lengths() -> Error {
+    Error::corrupt("values of this type have no lengths")
 }
 
 /// The error for booleans' encoding where other values stand.

@@ -10,7 +10,7 @@ use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 use half::f16;
 
 use super::spread::spread;
-use super::{Layout, Target, no_dictionary, not_boolean};
+use super::{Layout, Target, no_dictionary, not_boolean, not_lengths};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{DAY_MS, INTERVAL_BYTES, Leaf, Scaling};
@@ -223,6 +223,7 @@ fn append<T: ArrowNativeType>(
             Coding::Dictionary(indices.position())
         }
         Coding::Rle(_) => return Err(not_boolean()),
+        Coding::Lengths(..) => return Err(not_lengths()),
     };
     Ok(())
 }

@@ -11,6 +11,7 @@ use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use bytes::Bytes;
 
+use super::byte_strings::ends_of;
 use super::spread::spread;
 use super::{Layout, Target, no_dictionary, not_boolean, utf8};
 use crate::error::{Error, Result};
@@ -68,6 +69,15 @@ impl Views {
                 let out = if into_dense { &mut self.dense } else { &mut self.views };
                 let taken = append_plain(&page, start + at, count, block, self.is_utf8, out)?;
                 Coding::Plain(at + taken)
+            }
+            Coding::Lengths(next, at) => {
+                let start = values.start;
+                let page = values.share();
+                let block = self.block(&page)?;
+                let lengths = super::lengths(values, next, count)?;
+                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let taken = append_lengths(&page, start + at, lengths, block, self.is_utf8, out)?;
+                Coding::Lengths(next + count, at + taken)
             }
             Coding::Dictionary(position) => {
                 let bytes = self.dictionary.as_ref().ok_or_else(no_dictionary)?.bytes.clone();
@@ -133,6 +143,10 @@ impl Target for Views {
         Layout::Variable
     }
 
+    fn takes_lengths(&self) -> bool {
+        true
+    }
+
     #[expect(unsafe_code, reason = "the strings were checked page by page, a third of reading them is spared")]
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let next = Vec::with_capacity(self.views.len());
@@ -144,10 +158,10 @@ impl Target for Views {
             return Err(Error::corrupt("strings and their validity differ in number"));
         }
         Ok(if self.is_utf8 {
-            // SAFETY: as below; and `append_plain` checks that the strings are UTF-8 before the views count.
+            // SAFETY: as below; and both check that the strings are UTF-8 before the views count.
             Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls) })
         } else {
-            // SAFETY: `append_plain` makes each view of a string that lies within its page or dictionary, which is in `buffers` at the
+            // SAFETY: `append_plain` and `append_lengths` make each view of a string that lies within its page or dictionary, which is in `buffers` at the
             // place the view names (`block`), with its prefix, or in the view itself with zeros behind it; a null's view is
             // 0, the empty string. There are as many views as bits of validity.
             Arc::new(unsafe { BinaryViewArray::new_unchecked(views, buffers, nulls) })
@@ -171,13 +185,13 @@ impl Dictionary {
     }
 }
 
-/// Appends `count` views of the strings, or none if one of them is broken, from byte `at` of `page` on; the bytes that these take.
-#[expect(unsafe_code, reason = "the vector grows once for all views, a tenth of making them")]
-fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool, out: &mut Vec<u128>) -> Result<usize> {
-    /// What follows a length in a view that holds the whole value, by that length.
-    const INLINE_MASKS: [u128; INLINE_BYTES as usize + 1] = {
-        let mut masks = [u32::MAX as u128; INLINE_BYTES as usize + 1];
-        let mut length = 1;
+/// The view of the value at byte `start` of buffer `block`; `head` is its length and the twelve bytes from there on.
+#[inline(always)]
+fn view(head: u128, block: u32, start: usize) -> u128 {
+    /// What of a head is of the view, by the value's length; the last one is for all values that do not stand in their view.
+    const MASKS: [u128; INLINE_BYTES as usize + 2] = {
+        let mut masks = [u64::MAX as u128; INLINE_BYTES as usize + 2];
+        let mut length = 0;
         while length <= INLINE_BYTES as usize {
             #[expect(clippy::indexing_slicing, reason = "a constant, within bounds or it does not compile")]
             {
@@ -187,29 +201,73 @@ fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool,
         }
         masks
     };
-    let block = u128::from(block) << 64;
+    let length = head as u32;
+    // Without a branch: lengths around the limit come in any order.
+    let is_long = u64::from(length > INLINE_BYTES).wrapping_neg();
+    let mask = MASKS.get(length.min(INLINE_BYTES + 1) as usize).copied().unwrap_or_default();
+    // A page is shorter than 2 GiB.
+    let place = (u64::from(block) | (start as u64) << 32) & is_long;
+    head & mask | u128::from(place) << 64
+}
+
+/// Appends views of the strings of these lengths, or none if one of them is broken, which stand back to back from byte `at` of
+/// `page` on; the bytes that these take.
+fn append_lengths(
+    page: &[u8],
+    at: usize,
+    lengths: &[i32],
+    block: u32,
+    is_utf8: bool,
+    out: &mut Vec<u128>,
+) -> Result<usize> {
+    let total: usize = lengths.iter().map(|&n| n as usize).sum();
+    let Some(bytes) = page.get(at..).and_then(|rest| rest.get(..total)) else {
+        return Err(cut_short(page, at));
+    };
+    if is_utf8 {
+        utf8::check(bytes, ends_of(lengths))?;
+    }
+    let mut start = at;
+    out.extend(lengths.iter().map(|&length| {
+        let rest = page.get(start..).unwrap_or_default();
+        let value = match rest.first_chunk() {
+            Some(bytes) => u128::from_le_bytes(*bytes),
+            None => {
+                let mut bytes = [0u8; 16];
+                for (to, from) in bytes.iter_mut().zip(rest) {
+                    *to = *from;
+                }
+                u128::from_le_bytes(bytes)
+            }
+        };
+        let view = view(value << 32 | u128::from(length.cast_unsigned()), block, start);
+        start += length as usize;
+        view
+    }));
+    Ok(total)
+}
+
+/// Appends `count` views of the strings, or none if one of them is broken, from byte `at` of `page` on; the bytes that these take.
+#[expect(unsafe_code, reason = "the vector grows once for all views, a tenth of making them")]
+fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool, out: &mut Vec<u128>) -> Result<usize> {
     let mut next = at;
     let before = out.len();
     out.reserve(count);
     let mut written = 0;
     for slot in out.spare_capacity_mut().iter_mut().take(count) {
-        // A length and the twelve bytes behind it are the view of a short value; of a long one, its length and prefix. Not
-        // `unwrap_or_default` for the rest: where the next value begins must not wait for a choice.
-        let head = match page.get(next..next.saturating_add(16)).and_then(<[u8]>::first_chunk) {
+        // A length and the twelve bytes behind it are the view of a short value; of a long one, its length and prefix. Where the
+        // next value begins must wait for nothing but the length: no choice of bytes that may not be there.
+        let head = match page.get(next..).and_then(<[u8]>::first_chunk) {
             Some(head) => u128::from_le_bytes(*head),
             None => padded(page, next)?,
         };
         let length = head as u32;
         let start = next + 4;
-        next = start.saturating_add(length as usize);
-        if next > page.len() {
+        next = start.wrapping_add(length as usize);
+        if next > page.len() || next < start {
             return Err(cut_short(page, start - 4));
         }
-        slot.write(match INLINE_MASKS.get(length as usize) {
-            Some(mask) => head & mask,
-            // A page is shorter than 2 GiB.
-            None => head & u128::from(u64::MAX) | block | u128::from(start as u32) << 96,
-        });
+        slot.write(view(head, block, start));
         written += 1;
     }
     if is_utf8 {
