@@ -69,6 +69,18 @@ fn a_projection_reads_its_columns_in_the_order_asked() {
 }
 
 #[test]
+fn every_file_is_found_sound() {
+    for golden in goldens() {
+        let file =
+            FileReader::open(Local::new(folder()).unwrap().open(&golden.file).unwrap(), ReaderOptions::default());
+        let found = file.unwrap().verify();
+        assert!(found.is_sound(), "{:?}", found.findings);
+        let all = 0..golden.rows;
+        assert_eq!(found.safe_rows(), if all.is_empty() { vec![] } else { vec![all] });
+    }
+}
+
+#[test]
 fn the_contents_survive_our_own_writer() {
     let mut faults = Vec::new();
     for golden in goldens() {

@@ -1,4 +1,4 @@
-//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`. Thin over the
+//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`, `verify`. Thin over the
 //! library.
 //!
 //! Results go to standard output, all else to standard error; an error is one line there, and the exit code says what became
@@ -24,6 +24,7 @@ mod scan;
 mod selection;
 mod split;
 mod vacuum;
+mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Vacuum(vacuum::Vacuum),
     Audit(audit::Audit),
+    Verify(verify::Verify),
 }
 
 /// How a command's work ended, if not by an error.
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect) => inspect.run(),
         Command::Vacuum(vacuum) => vacuum.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Verify(verify) => verify.run(),
     };
     match ended {
         Ok(Ending::Done) => ExitCode::SUCCESS,

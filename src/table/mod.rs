@@ -32,6 +32,7 @@ mod snapshot;
 mod stats;
 mod vacuum;
 mod value;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use protocol::Protocol;
 pub use scan::{Part, ScanOptions, TableCounts, TableScan};
 pub use snapshot::{Snapshot, SnapshotStats};
 pub use vacuum::{VacuumOptions, VacuumReport};
+pub use verify::FileVerification;
 
 use crate::error::{Error, Result};
 use crate::storage::Storage;

@@ -49,7 +49,7 @@ const SCHEMA_ELEMENT_BYTES: usize = size_of::<Leaf>() + size_of::<Node>() + size
 /// ```
 #[derive(Debug, Clone)]
 pub struct FileReader {
-    parts: Arc<FileParts>,
+    pub(super) parts: Arc<FileParts>,
     options: ReaderOptions,
 }
 
@@ -184,6 +184,8 @@ pub(super) struct FileParts {
     pub footer: Footer,
     pub schema: ParquetSchema,
     pub rows: u64,
+    /// Where the footer begins: all chunks lie before.
+    footer_start: u64,
     /// What pages may reach past their chunks by.
     pub overrun: u64,
     /// What the file and its scans may take.
@@ -237,7 +239,8 @@ impl FileParts {
         }
         let overrun = column_chunk::overrun(footer.created_by.as_deref());
         let (memory, memory_bytes) = (Mutex::new(memory), options.memory_bytes);
-        Ok(FileParts { input, footer, schema, rows, overrun, budget, memory, memory_bytes, decryptor })
+        let footer_start = range.start;
+        Ok(FileParts { input, footer_start, footer, schema, rows, overrun, budget, memory, memory_bytes, decryptor })
     }
 
     /// All of the footer, decoded once.
@@ -277,7 +280,9 @@ impl FileParts {
         if let (Some(cipher), Some(sealed)) = (&cipher, chunk.encrypted_column_metadata.take()) {
             chunk.meta_data = Some(decryption::column_metadata(&sealed, cipher)?);
         }
-        column_chunk::metadata(chunk).map(|metadata| (metadata, cipher))
+        let metadata = column_chunk::metadata(chunk)?;
+        column_chunk::byte_range(&metadata, self.footer_start)?;
+        Ok((metadata, cipher))
     }
 
     fn cipher(&self, chunk: &ColumnChunk, group: usize, leaf: usize) -> Result<Option<ChunkCipher>> {

@@ -36,6 +36,7 @@ mod selection;
 mod split;
 mod target;
 mod transcode;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -53,6 +54,7 @@ pub(crate) use evolve::{Change, Rules};
 pub use file::FileReader;
 pub use inspect::PageInfo;
 pub use scan::{PlannedGroup, PushDecoder, PushStep, Scan, ScanPlan};
+pub use verify::{Finding, GroupState, Harm, Verification};
 
 /// How a file is read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -237,6 +237,9 @@ impl PageOpener {
                 v1.encoding
             }
             (_, Some(v2)) => {
+                if leaf.def_max == 0 && v2.num_nulls != 0 {
+                    return Err(Error::corrupt(format!("{} nulls in a column that is required", v2.num_nulls)));
+                }
                 let size = |n: i32| usize::try_from(n).ok().filter(|&n| n <= raw_body.len());
                 let (Some(rep), Some(def)) =
                     (size(v2.repetition_levels_byte_length), size(v2.definition_levels_byte_length))

@@ -59,6 +59,21 @@ pub struct MergedFile {
     pub left_out: Vec<String>,
 }
 
+/// Copies the row groups of these numbers into a file of their own, without decoding them; of a file whose other groups
+/// are broken, say. Where `keeps` says no of a group and leaf, its bounds, page indexes and Bloom filter are left out.
+///
+/// # Errors
+/// As those of [`merge`], as far as these groups go.
+pub fn salvage(
+    input: &Arc<dyn Input>,
+    row_groups: &[usize],
+    keeps: &dyn Fn(usize, usize) -> bool,
+    out: Box<dyn Output>,
+) -> Result<MergedFile> {
+    let source = Source::part(Arc::clone(input), row_groups, keeps).map_err(|e| e.in_file(input.name()))?;
+    write(&[source], out, &MergeOptions::default())
+}
+
 /// Writes the row groups of all files, in order, into one.
 ///
 /// The files must hold the same columns ([`check_same`]); the new file has the schema of the first. Its key-values are
@@ -73,16 +88,20 @@ pub fn merge(inputs: &[Arc<dyn Input>], out: Box<dyn Output>, options: &MergeOpt
         return Err(Error::invalid(format!("the key {ARROW_SCHEMA_KEY} is the first file's own")));
     }
     let sources = inputs.iter().map(|input| Source::open(Arc::clone(input))).collect::<Result<Vec<_>>>()?;
+    write(&sources, out, options)
+}
+
+fn write(sources: &[Source], out: Box<dyn Output>, options: &MergeOptions) -> Result<MergedFile> {
     let Some(first) = sources.first() else { return Err(Error::invalid("there is no file to merge")) };
-    for source in &sources {
+    for source in sources {
         check_same(&first.schema, &source.schema).map_err(|e| e.in_file(source.input.name()))?;
     }
-    let orders = orders(&sources);
+    let orders = orders(sources);
     let mut copy = Copy { out, position: 0 };
     copy.append(&footer::MAGIC)?;
     let mut row_groups = Vec::new();
     let mut moved = Vec::new();
-    for source in &sources {
+    for source in sources {
         for group in &source.metadata.row_groups {
             let ordinal = row_groups.len();
             let placed = row_group(source, group, &first.schema, orders.as_deref(), ordinal, &mut copy, &mut moved);
@@ -90,7 +109,7 @@ pub fn merge(inputs: &[Arc<dyn Input>], out: Box<dyn Output>, options: &MergeOpt
         }
     }
     write_indexes(&mut row_groups, &mut moved, &mut copy)?;
-    let (key_values, left_out) = key_values(&sources, options);
+    let (key_values, left_out) = key_values(sources, options);
     let rows = sources.iter().try_fold(0i64, |sum, source| sum.checked_add(source.metadata.num_rows));
     let metadata = FileMetaData {
         version: sources.iter().map(|source| source.metadata.version).max().unwrap_or(2),

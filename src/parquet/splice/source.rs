@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{ParquetSchema, from_parquet};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
-use crate::parquet::format::{ColumnChunk, ColumnOrder, FileMetaData, LogicalType, place};
+use crate::parquet::format::{
+    ColumnChunk, ColumnOrder, FileMetaData, Footer, FooterLimits, LogicalType, RowGroup, place,
+};
 use crate::storage::Input;
 
 /// A footer larger than this is refused.
@@ -37,20 +39,61 @@ impl Source {
         Source::read(input).map_err(|e| e.in_file(name))
     }
 
-    fn read(input: Arc<dyn Input>) -> Result<Source> {
-        let bytes = input.bytes();
-        let tail = input.read(bytes.saturating_sub(TAIL_BYTES)..bytes)?;
-        let Some(tail) = tail.last_chunk::<{ TAIL_BYTES as usize }>() else {
-            return Err(Error::corrupt(format!("a file of {bytes} bytes is too short to be Parquet")));
+    /// Reads the footer as if the file had only these row groups; `keeps` says of a group and leaf whether its bounds, indexes
+    /// and filter are kept. What is broken of other groups does not matter.
+    pub(super) fn part(
+        input: Arc<dyn Input>,
+        groups: &[usize],
+        keeps: &dyn Fn(usize, usize) -> bool,
+    ) -> Result<Source> {
+        let range = locate(input.as_ref())?;
+        let limits = FooterLimits { memory_bytes: FOOTER_BYTES_MAX as usize, schema_elements: usize::MAX };
+        let (footer, schema) = Footer::decode(input.read(range.clone())?, range.start, limits)?;
+        let mut row_groups = Vec::with_capacity(groups.len());
+        for &number in groups {
+            let group = footer.groups.get(number);
+            let group = group.ok_or_else(|| Error::invalid(format!("there is no row group {number}")))?;
+            let mut columns = (0..group.columns).map(|c| footer.chunk(number, c)).collect::<Result<Vec<_>>>()?;
+            for (_, chunk) in columns.iter_mut().enumerate().filter(|(column, _)| !keeps(number, *column)) {
+                (chunk.column_index_offset, chunk.offset_index_offset) = (None, None);
+                if let Some(meta) = &mut chunk.meta_data {
+                    (meta.statistics, meta.bloom_filter_offset, meta.size_statistics) = (None, None, None);
+                    meta.geospatial_statistics = None;
+                }
+            }
+            let is_sorted = (0..group.columns).all(|column| keeps(number, column));
+            row_groups.push(RowGroup {
+                columns,
+                total_byte_size: group.total_byte_size,
+                num_rows: group.num_rows,
+                sorting_columns: group.sorting_columns.clone().filter(|_| is_sorted),
+                file_offset: group.file_offset,
+                total_compressed_size: group.total_compressed_size,
+                ordinal: group.ordinal,
+            });
+        }
+        let rows = row_groups.iter().map(|group| group.num_rows).fold(0i64, i64::saturating_add);
+        let metadata = FileMetaData {
+            version: footer.version,
+            schema,
+            num_rows: rows,
+            row_groups,
+            key_value_metadata: footer.key_value_metadata.clone(),
+            created_by: footer.created_by.clone(),
+            column_orders: footer.column_orders.clone(),
+            encryption_algorithm: footer.encryption_algorithm.clone(),
+            footer_signing_key_metadata: None,
         };
-        let (range, is_encrypted) = footer::locate(*tail, bytes)?;
-        if is_encrypted {
-            return Err(encrypted());
-        }
-        if range.end - range.start > FOOTER_BYTES_MAX {
-            return Err(Error::limit(format!("a footer of more than {FOOTER_BYTES_MAX} bytes")));
-        }
+        Source::of(input, metadata, range.start)
+    }
+
+    fn read(input: Arc<dyn Input>) -> Result<Source> {
+        let range = locate(input.as_ref())?;
         let metadata = footer::decode(&input.read(range.clone())?, range.start)?;
+        Source::of(input, metadata, range.start)
+    }
+
+    fn of(input: Arc<dyn Input>, metadata: FileMetaData, footer_start: u64) -> Result<Source> {
         if metadata.encryption_algorithm.is_some() {
             return Err(encrypted());
         }
@@ -60,7 +103,7 @@ impl Source {
             return Err(Error::unsupported(message));
         }
         let schema = from_parquet(&metadata)?;
-        let source = Source { input, metadata, schema, footer_start: range.start };
+        let source = Source { input, metadata, schema, footer_start };
         source.check()?;
         Ok(source)
     }
@@ -120,6 +163,23 @@ impl Source {
         let order = self.metadata.column_orders.as_ref()?.get(column)?;
         (!matches!(order, ColumnOrder::Unknown(_))).then_some(order)
     }
+}
+
+/// Where the footer lies, which must be in the clear.
+fn locate(input: &dyn Input) -> Result<Range<u64>> {
+    let bytes = input.bytes();
+    let tail = input.read(bytes.saturating_sub(TAIL_BYTES)..bytes)?;
+    let Some(tail) = tail.last_chunk::<{ TAIL_BYTES as usize }>() else {
+        return Err(Error::corrupt(format!("a file of {bytes} bytes is too short to be Parquet")));
+    };
+    let (range, is_encrypted) = footer::locate(*tail, bytes)?;
+    if is_encrypted {
+        return Err(encrypted());
+    }
+    if range.end - range.start > FOOTER_BYTES_MAX {
+        return Err(Error::limit(format!("a footer of more than {FOOTER_BYTES_MAX} bytes")));
+    }
+    Ok(range)
 }
 
 fn encrypted() -> Error {
