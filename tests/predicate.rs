@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::*;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use hypostyle::predicate::{Bounds, ColumnBounds, Verdict, col, sql};
+use hypostyle::predicate::{Bounds, ColumnBounds, ColumnPath, Verdict, col, sql};
 
 fn schema_of(fields: &[(&str, DataType)]) -> Schema {
     Schema::new(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>())
@@ -25,7 +25,7 @@ impl Bounds for Ten {
         10
     }
 
-    fn column(&self, _: &str) -> ColumnBounds {
+    fn column(&self, _: &ColumnPath) -> ColumnBounds {
         self.0.clone()
     }
 }

@@ -9,7 +9,9 @@ use arrow_array::*;
 use arrow_buffer::i256;
 use arrow_schema::{Field, Schema};
 use half::f16;
-use hypostyle::predicate::{Bounds, ColumnBounds, Comparison, Literal, Number, Operand, Predicate, Verdict, col, sql};
+use hypostyle::predicate::{
+    Bounds, ColumnBounds, ColumnPath, Comparison, Literal, Number, Operand, Predicate, Verdict, col, sql,
+};
 use proptest::prelude::*;
 
 /// A value as the interpreter knows it.
@@ -466,8 +468,8 @@ impl Bounds for KnownBounds {
         self.rows
     }
 
-    fn column(&self, name: &str) -> ColumnBounds {
-        self.columns.iter().find(|(n, _)| n == name).unwrap().1.clone()
+    fn column(&self, column: &ColumnPath) -> ColumnBounds {
+        self.columns.iter().find(|(name, _)| Some(name.as_str()) == column.as_column()).unwrap().1.clone()
     }
 }
 

@@ -5,8 +5,10 @@ use arrow_schema::{DataType, Schema};
 
 use super::coerce::{self, Settled};
 use super::like::Pattern;
+use super::nested::{self, Step};
 use super::widen::Common;
-use super::{Comparison, Literal, Predicate};
+use super::within::{self, Set};
+use super::{ColumnPath, Comparison, Literal, Predicate};
 use crate::error::{Error, Result};
 
 /// A [`Predicate`] checked against a schema.
@@ -18,8 +20,10 @@ pub struct BoundPredicate {
 
 #[derive(Debug, Clone)]
 pub(super) struct BoundColumn {
-    pub(super) name: String,
-    /// Its type, with a dictionary's values instead of the dictionary.
+    pub(super) path: ColumnPath,
+    /// From the top-level column to its values.
+    pub(super) steps: Vec<Step>,
+    /// The type of its values, with a dictionary's values instead of the dictionary.
     pub(super) data_type: DataType,
 }
 
@@ -43,6 +47,17 @@ pub(super) enum Node {
         op: Comparison,
         right: usize,
         common: Common,
+    },
+    /// Is one of many values.
+    In {
+        column: usize,
+        set: Set,
+    },
+    /// Some element of the lists on the column's path meets the condition, to which the column is all elements.
+    Any {
+        column: usize,
+        steps: Vec<Step>,
+        condition: Box<Node>,
     },
     IsNull {
         column: usize,
@@ -74,9 +89,20 @@ impl Predicate {
 }
 
 impl BoundPredicate {
-    /// The names of its columns, each once.
+    /// The names of its top-level columns, each once.
     pub fn columns(&self) -> Vec<String> {
-        self.columns.iter().map(|c| c.name.clone()).collect()
+        let mut names: Vec<String> = Vec::new();
+        for column in &self.columns {
+            if !names.iter().any(|name| name == column.path.name()) {
+                names.push(column.path.name().to_owned());
+            }
+        }
+        names
+    }
+
+    /// What it is about, each once, and how one comes there from the top-level column.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (&ColumnPath, &[Step])> {
+        self.columns.iter().map(|column| (&column.path, column.steps.as_slice()))
     }
 }
 
@@ -93,26 +119,45 @@ impl Binder<'_> {
         let below = depth + 1;
         Ok(match predicate {
             Predicate::Constant(value) => Node::Constant(*value),
-            Predicate::Compare { column, op, value } => self.compare(column, *op, value)?,
+            Predicate::Compare { column, op, value } => {
+                let compared = self.compare(column, *op, value)?;
+                self.of_any(column, compared)?
+            }
+            Predicate::Between { column, low, high } => {
+                let both = [(Comparison::GtEq, low), (Comparison::LtEq, high)];
+                let both =
+                    both.map(|(op, value)| self.compare(column, op, value)).into_iter().collect::<Result<_>>()?;
+                self.of_any(column, Node::And(both))?
+            }
             Predicate::CompareColumns { left, op, right } => {
+                if left.is_any() || right.is_any() {
+                    return Err(Error::unsupported(format!(
+                        "{left} {op} {right}: any(…) can be compared with constants only"
+                    )));
+                }
                 let (l, r) = (self.column(left)?, self.column(right)?);
                 match Common::of(&self.data_type(l), &self.data_type(r)) {
                     Ok(Some(common)) => Node::CompareColumns { left: l, op: *op, right: r, common },
                     Ok(None) => Node::Constant(None),
-                    Err(e) => return Err(Error::invalid(format!("{left} and {right}: {}", e.message()))),
+                    Err(e) => {
+                        let (left, right) = (left.plain(), right.plain());
+                        return Err(Error::invalid(format!("{left} and {right}: {}", e.message())));
+                    }
                 }
             }
             Predicate::In { column, values } => {
-                self.column(column)?;
-                let all = values.iter().map(|v| self.compare(column, Comparison::Eq, v));
-                Node::Or(all.collect::<Result<_>>()?)
+                let is_in = self.is_in(column, values)?;
+                self.of_any(column, is_in)?
             }
-            Predicate::IsNull { column } => Node::IsNull { column: self.column(column)? },
+            Predicate::IsNull { column } => {
+                let is_null = Node::IsNull { column: self.column(column)? };
+                self.of_any(column, is_null)?
+            }
             Predicate::Like { column, pattern, escape, ignore_case } => {
                 let index = self.column(column)?;
                 let pattern = Pattern::new(pattern, *escape, *ignore_case, &self.data_type(index))
-                    .map_err(|e| e.in_column(column))?;
-                Node::Like { column: index, pattern }
+                    .map_err(|e| e.in_column(column.plain()))?;
+                self.of_any(column, Node::Like { column: index, pattern })?
             }
             Predicate::Is { condition, value } => {
                 Node::Is { condition: Box::new(self.node(condition, below)?), value: *value }
@@ -123,9 +168,41 @@ impl Binder<'_> {
         })
     }
 
-    fn compare(&mut self, name: &str, op: Comparison, literal: &Literal) -> Result<Node> {
-        let column = self.column(name)?;
-        let settled = coerce::settle(op, literal, &self.data_type(column)).map_err(|e| e.in_column(name))?;
+    /// A condition on the elements of a path, if it goes through lists.
+    fn of_any(&mut self, path: &ColumnPath, condition: Node) -> Result<Node> {
+        if !path.is_any() {
+            return Ok(condition);
+        }
+        let column = self.column(path)?;
+        let steps = self.columns.get(column).map(|c| c.steps.clone()).unwrap_or_default();
+        Ok(Node::Any { column, steps, condition: Box::new(condition) })
+    }
+
+    fn is_in(&mut self, path: &ColumnPath, values: &[Literal]) -> Result<Node> {
+        let column = self.column(path)?;
+        let all = values.iter().map(|value| self.compare(path, Comparison::Eq, value)).collect::<Result<Vec<_>>>()?;
+        if all.len() < within::VALUES_MIN {
+            return Ok(Node::Or(all));
+        }
+        let mut has_null = false;
+        let mut known = Vec::with_capacity(all.len());
+        for node in &all {
+            match node {
+                Node::Compare { value, .. } => known.push(ArrayRef::clone(value)),
+                Node::Constant(None) => has_null = true,
+                // What the type does not have is in no row.
+                _ => {}
+            }
+        }
+        Ok(match Set::new(&known, has_null)? {
+            Some(set) => Node::In { column, set },
+            None => Node::Or(all),
+        })
+    }
+
+    fn compare(&mut self, path: &ColumnPath, op: Comparison, literal: &Literal) -> Result<Node> {
+        let column = self.column(path)?;
+        let settled = coerce::settle(op, literal, &self.data_type(column)).map_err(|e| e.in_column(path.plain()))?;
         Ok(match settled {
             Settled::Compare(op, value) => Node::Compare { column, op, value },
             Settled::Always(value) => Node::Known { column, value },
@@ -134,10 +211,11 @@ impl Binder<'_> {
     }
 
     /// The place of a column, which is bound now if it was not yet.
-    fn column(&mut self, name: &str) -> Result<usize> {
-        if let Some(index) = self.columns.iter().position(|c| c.name == name) {
+    fn column(&mut self, path: &ColumnPath) -> Result<usize> {
+        if let Some(index) = self.columns.iter().position(|c| c.path == *path) {
             return Ok(index);
         }
+        let name = path.name();
         let mut found = self.schema.fields().iter().filter(|f| f.name() == name);
         let (field, second) = (found.next(), found.next());
         let Some(field) = field else {
@@ -146,11 +224,8 @@ impl Binder<'_> {
         if second.is_some() {
             return Err(Error::invalid(format!("column {name} is there more than once: it cannot be named")));
         }
-        let mut data_type = field.data_type();
-        while let DataType::Dictionary(_, values) = data_type {
-            data_type = values;
-        }
-        self.columns.push(BoundColumn { name: name.to_owned(), data_type: data_type.clone() });
+        let (steps, data_type) = nested::steps(path, field.data_type())?;
+        self.columns.push(BoundColumn { path: path.clone(), steps, data_type });
         Ok(self.columns.len() - 1)
     }
 

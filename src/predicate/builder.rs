@@ -1,23 +1,24 @@
 //! The typed way to write a predicate: `col("x").gt(5)`.
 
-use super::{Comparison, Literal, Predicate};
+use super::{ColumnPath, Comparison, Literal, Predicate};
 
-/// A column by name, to compare: `col("dep_delay").gt(60)`.
-pub fn col(name: impl Into<String>) -> ColumnName {
-    ColumnName(name.into())
+/// A column by name, to compare: `col("dep_delay").gt(60)`; a field of one: `col("origin").field("city").eq("Paris")`; any
+/// element of a list: `col("tags").any().eq("late")`, and with fields in any order `col("stops").any().field("city")`.
+pub fn col(name: impl Into<String>) -> Subject {
+    Subject(ColumnPath::from(name))
 }
 
-/// A column's name, on its way to a [`Predicate`].
+/// What a condition is about, on its way to a [`Predicate`].
 #[derive(Debug, Clone)]
-pub struct ColumnName(String);
+pub struct Subject(ColumnPath);
 
 /// The right side of a comparison: a constant, or another column.
 #[derive(Debug, Clone)]
 pub enum Operand {
     /// A constant.
     Literal(Literal),
-    /// A column by name.
-    Column(String),
+    /// A column.
+    Column(ColumnPath),
 }
 
 macro_rules! comparisons {
@@ -28,7 +29,19 @@ macro_rules! comparisons {
     };
 }
 
-impl ColumnName {
+impl Subject {
+    /// The field of this name in a struct.
+    #[must_use]
+    pub fn field(self, name: impl Into<String>) -> Subject {
+        Subject(self.0.field(name))
+    }
+
+    /// Any element of the list, which may be met on the way to a field: the condition is true if it is for one of them.
+    #[must_use]
+    pub fn any(self) -> Subject {
+        Subject(self.0.any())
+    }
+
     comparisons! {
         /// `column = other`
         eq => Eq;
@@ -56,7 +69,10 @@ impl ColumnName {
     /// `column BETWEEN low AND high`, both ends within.
     #[must_use]
     pub fn between(self, low: impl Into<Operand>, high: impl Into<Operand>) -> Predicate {
-        self.clone().ge(low).and(self.le(high))
+        match (low.into(), high.into()) {
+            (Operand::Literal(low), Operand::Literal(high)) => Predicate::Between { column: self.0, low, high },
+            (low, high) => self.clone().ge(low).and(self.le(high)),
+        }
     }
 
     /// `column IN (values)`
@@ -69,6 +85,20 @@ impl ColumnName {
     #[must_use]
     pub fn like(self, pattern: impl Into<String>) -> Predicate {
         Predicate::Like { column: self.0, pattern: pattern.into(), escape: Some('\\'), ignore_case: false }
+    }
+
+    /// `column LIKE 'prefix%'`, whatever characters the prefix has.
+    #[must_use]
+    pub fn starts_with(self, prefix: &str) -> Predicate {
+        let mut pattern = String::with_capacity(prefix.len() + 1);
+        for c in prefix.chars() {
+            if matches!(c, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern.push('%');
+        self.like(pattern)
     }
 
     /// `column IS NULL`
@@ -90,8 +120,8 @@ impl ColumnName {
     }
 }
 
-impl From<ColumnName> for Operand {
-    fn from(column: ColumnName) -> Operand {
+impl From<Subject> for Operand {
+    fn from(column: Subject) -> Operand {
         Operand::Column(column.0)
     }
 }
@@ -107,6 +137,18 @@ macro_rules! operands {
 }
 
 operands!(bool, i8, i16, i32, i64, i128, u8, u16, u32, u64, f32, f64, &str, String);
+
+impl From<ColumnPath> for Operand {
+    fn from(column: ColumnPath) -> Operand {
+        Operand::Column(column)
+    }
+}
+
+impl From<ColumnPath> for Subject {
+    fn from(column: ColumnPath) -> Subject {
+        Subject(column)
+    }
+}
 
 impl From<Literal> for Operand {
     fn from(value: Literal) -> Operand {

@@ -105,6 +105,10 @@ fn place(literal: &Literal, data_type: &DataType) -> Result<Place> {
         }
         Dictionary(_, values) => place(literal, values),
         Null => Ok(Place::Null),
+        Struct(_) => Err(Error::invalid("it is a struct: ask for a field of it, as in a.b")),
+        List(_) | LargeList(_) | FixedSizeList(..) => {
+            Err(Error::invalid("it is a list: ask for any of its elements, as in any(tags) = 'x'"))
+        }
         other => {
             Err(Error::unsupported(format!("values of type {other} cannot be compared yet; IS NULL can be asked")))
         }

@@ -8,17 +8,18 @@ impl Display for Predicate {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Predicate::Constant(value) => f.write_str(constant(*value)),
-            Predicate::Compare { column, op, value } => write!(f, "{} {op} {value}", Name(column)),
-            Predicate::CompareColumns { left, op, right } => write!(f, "{} {op} {}", Name(left), Name(right)),
+            Predicate::Compare { column, op, value } => write!(f, "{column} {op} {value}"),
+            Predicate::CompareColumns { left, op, right } => write!(f, "{left} {op} {right}"),
+            Predicate::Between { column, low, high } => write!(f, "{column} BETWEEN {low} AND {high}"),
             Predicate::In { column, values } => {
-                write!(f, "{} IN (", Name(column))?;
+                write!(f, "{column} IN (")?;
                 separated(f, values, ", ", |f, value| write!(f, "{value}"))?;
                 f.write_str(")")
             }
-            Predicate::IsNull { column } => write!(f, "{} IS NULL", Name(column)),
+            Predicate::IsNull { column } => write!(f, "{column} IS NULL"),
             Predicate::Like { column, pattern, escape, ignore_case } => {
                 let like = if *ignore_case { "ILIKE" } else { "LIKE" };
-                write!(f, "{} {like} {}", Name(column), Quoted(pattern, '\''))?;
+                write!(f, "{column} {like} {}", Quoted(pattern, '\''))?;
                 match escape {
                     Some('\\') => Ok(()),
                     Some(c) => write!(f, " ESCAPE {}", Quoted(&c.to_string(), '\'')),
@@ -28,7 +29,7 @@ impl Display for Predicate {
             Predicate::Is { condition, value: Some(value) } => write!(f, "({condition}) IS {}", constant(Some(*value))),
             Predicate::Is { condition, value: None } => write!(f, "({condition}) IS UNKNOWN"),
             Predicate::Not(inner) => match inner.as_ref() {
-                Predicate::IsNull { column } => write!(f, "{} IS NOT NULL", Name(column)),
+                Predicate::IsNull { column } => write!(f, "{column} IS NOT NULL"),
                 inner => write!(f, "NOT ({inner})"),
             },
             Predicate::And(all) if all.is_empty() => f.write_str("TRUE"),
@@ -116,19 +117,6 @@ fn separated<T>(
         print(f, one)?;
     }
     Ok(())
-}
-
-/// A column's name, in double quotes where SQL would take it for something else.
-struct Name<'a>(&'a str);
-
-impl Display for Name<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let mut chars = self.0.chars();
-        let plain = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-            && !sqlparser::keywords::ALL_KEYWORDS.contains(&self.0.to_ascii_uppercase().as_str());
-        if plain { f.write_str(self.0) } else { write!(f, "{}", Quoted(self.0, '"')) }
-    }
 }
 
 struct Quoted<'a>(&'a str, char);

@@ -13,12 +13,13 @@ use half::f16;
 
 use super::Comparison;
 use super::bind::{BoundPredicate, Node};
+use super::nested;
 use crate::error::{Error, Result};
 
 /// SQL's three truth values, a bit of each kind per row: in neither set, a row is unknown.
-struct Truth {
-    yes: BooleanBuffer,
-    no: BooleanBuffer,
+pub(super) struct Truth {
+    pub(super) yes: BooleanBuffer,
+    pub(super) no: BooleanBuffer,
 }
 
 impl BoundPredicate {
@@ -28,16 +29,23 @@ impl BoundPredicate {
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let mut columns = Vec::with_capacity(self.columns.len());
         for bound in &self.columns {
-            let array = batch.column_by_name(&bound.name).ok_or_else(|| {
-                Error::invalid("the condition asks for the column, but the batch lacks it").in_column(&bound.name)
+            let name = bound.path.name();
+            let array = batch.column_by_name(name).ok_or_else(|| {
+                Error::invalid("the condition asks for the column, but the batch lacks it").in_column(name)
             })?;
-            if *value_type(array.data_type()) != bound.data_type {
-                let (has, wants) = (array.data_type(), &bound.data_type);
+            let (steps, has) = nested::steps(&bound.path, array.data_type())?;
+            if (&steps, &has) != (&bound.steps, &bound.data_type) {
+                let wants = &bound.data_type;
                 return Err(Error::invalid(format!("the condition was bound to type {wants}, the batch has {has}"))
-                    .in_column(&bound.name));
+                    .in_column(name));
             }
-            columns.push(array);
+            columns.push(match bound.path.is_any() {
+                // Its elements are asked list by list.
+                true => Arc::clone(array),
+                false => nested::inside(array, &steps).map_err(|e| e.in_column(name))?,
+            });
         }
+        let columns: Vec<&ArrayRef> = columns.iter().collect();
         let truth = self.root.truth(&columns, batch.num_rows())?;
         let known = &truth.yes | &truth.no;
         Ok(BooleanArray::new(truth.yes, Some(NullBuffer::new(known)).filter(|n| n.null_count() > 0)))
@@ -62,6 +70,17 @@ impl Node {
                 let right = common.widen(&plain(column(*right)?)?)?;
                 Truth::from(compare(&left, *op, &right)?)
             }
+            Node::In { column: c, set } => {
+                let mut truth = Truth::from(over_values(column(*c)?, &|array| set.contains(array))?);
+                if set.has_null {
+                    truth.no = BooleanBuffer::new_unset(rows);
+                }
+                truth
+            }
+            Node::Any { column: c, steps, condition } => nested::any(column(*c)?, steps, &|elements| {
+                let columns = vec![elements; *c + 1];
+                condition.truth(&columns, elements.len())
+            })?,
             Node::IsNull { column: c } => {
                 let valid = valid(column(*c)?);
                 Truth { yes: !&valid, no: valid }

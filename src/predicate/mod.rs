@@ -21,6 +21,9 @@
 //! - A literal means its exact value: `int8_column > 1000` is false for every value, `int_column = 1.5` too.
 //!   Only for a float column is a number rounded to the column's nearest value first, as SQL casts it.
 //! - Strings and binary values are ordered by their bytes.
+//! - A field of a struct, `a.b`, is NULL where the struct is. `any(tags) = 'x'` is true if some element is equal; else it is
+//!   unknown if some element (or the list) is NULL, and false otherwise, of an empty list too. `NOT` in front or in the
+//!   middle (`any(tags) not in …`) denies the whole.
 //! - Timestamps are instants; one written without a zone is taken as UTC, and so is a column without one.
 
 mod bind;
@@ -30,15 +33,20 @@ mod display;
 mod evaluate;
 mod like;
 mod literal;
+mod nested;
+mod path;
 mod prune;
 pub mod sql;
 mod widen;
+mod within;
 
 use arrow_array::ArrayRef;
 
 pub use bind::BoundPredicate;
-pub use builder::{ColumnName, Operand, col};
+pub use builder::{Operand, Subject, col};
 pub use literal::{Literal, Number};
+pub(crate) use nested::Step;
+pub use path::ColumnPath;
 
 /// A condition on a row. See the [module](self) for its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +55,8 @@ pub enum Predicate {
     Constant(Option<bool>),
     /// A column against a constant. A boolean column alone is `column = TRUE`.
     Compare {
-        /// The column's name.
-        column: String,
+        /// The column.
+        column: ColumnPath,
         /// How they compare.
         op: Comparison,
         /// The right side.
@@ -56,29 +64,38 @@ pub enum Predicate {
     },
     /// A column against another one.
     CompareColumns {
-        /// The left column's name.
-        left: String,
+        /// The left column.
+        left: ColumnPath,
         /// How they compare.
         op: Comparison,
-        /// The right column's name.
-        right: String,
+        /// The right column.
+        right: ColumnPath,
+    },
+    /// The column's value is neither less than the one nor greater than the other.
+    Between {
+        /// The column.
+        column: ColumnPath,
+        /// The least value.
+        low: Literal,
+        /// The greatest value.
+        high: Literal,
     },
     /// The column's value is one of these.
     In {
-        /// The column's name.
-        column: String,
+        /// The column.
+        column: ColumnPath,
         /// The values; NULL among them makes every row that matches no other one unknown.
         values: Vec<Literal>,
     },
     /// The column has no value in this row. Never unknown.
     IsNull {
-        /// The column's name.
-        column: String,
+        /// The column.
+        column: ColumnPath,
     },
     /// A string column against a pattern of `%` (any characters) and `_` (any one character).
     Like {
-        /// The column's name.
-        column: String,
+        /// The column.
+        column: ColumnPath,
         /// The pattern.
         pattern: String,
         /// The character that makes the next one stand for itself; `None`: none does.
@@ -123,20 +140,21 @@ pub trait Bounds {
     /// How many rows there are.
     fn rows(&self) -> u64;
 
-    /// What is known of a column; [`ColumnBounds::default`] when that is nothing.
-    fn column(&self, name: &str) -> ColumnBounds;
+    /// What is known of a column; [`ColumnBounds::default`] when that is nothing. Of any elements of a list, the bounds are
+    /// those of all elements, and a count of NULLs that is 0 says that no element is.
+    fn column(&self, column: &ColumnPath) -> ColumnBounds;
 
     /// False only if no row has this value in the column. Asked where bounds leave it open, about one element of the
     /// column's Arrow type (a dictionary's values instead of the dictionary).
-    fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
-        let _ = (name, value);
+    fn may_contain(&self, column: &ColumnPath, value: &ArrayRef) -> bool {
+        let _ = (column, value);
         true
     }
 
     /// The values of the column that are not NULL, each at least once, if they are known; there may be others among them.
     /// Of the column's Arrow type, without a dictionary. Asked last, of columns on which the answer still depends.
-    fn values(&self, name: &str) -> Option<ArrayRef> {
-        let _ = name;
+    fn values(&self, column: &ColumnPath) -> Option<ArrayRef> {
+        let _ = column;
         None
     }
 }
@@ -198,7 +216,7 @@ impl Predicate {
         Predicate::Or(flat.collect())
     }
 
-    /// The names of its columns, each once, in order of first use.
+    /// The names of its top-level columns, each once, in order of first use.
     pub fn columns(&self) -> Vec<String> {
         let mut names = Vec::new();
         self.collect_columns(&mut names);
@@ -206,14 +224,15 @@ impl Predicate {
     }
 
     fn collect_columns(&self, names: &mut Vec<String>) {
-        let mut add = |name: &String| {
-            if !names.contains(name) {
-                names.push(name.clone());
+        let mut add = |column: &ColumnPath| {
+            if !names.iter().any(|name| name == column.name()) {
+                names.push(column.name().to_owned());
             }
         };
         match self {
             Predicate::Constant(_) => {}
             Predicate::Compare { column, .. }
+            | Predicate::Between { column, .. }
             | Predicate::In { column, .. }
             | Predicate::IsNull { column }
             | Predicate::Like { column, .. } => add(column),

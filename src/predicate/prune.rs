@@ -9,7 +9,7 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_schema::DataType;
 
-use super::bind::{BoundPredicate, Node};
+use super::bind::{BoundColumn, BoundPredicate, Node};
 use super::evaluate::{answers_over, compare, compare_scalar, plain, value_type};
 use super::like::{Kind, Pattern};
 use super::{Bounds, Comparison, Verdict};
@@ -20,13 +20,13 @@ impl BoundPredicate {
         if bounds.rows() == 0 {
             return Verdict::Drop;
         }
-        let columns = self.columns.iter().map(|c| Known::of(bounds, &c.name, &c.data_type)).collect();
+        let columns = self.columns.iter().map(|c| Known::of(bounds, c)).collect();
         let may_contain = |column: usize, value: &ArrayRef| {
-            self.columns.get(column).is_none_or(|column| bounds.may_contain(&column.name, value))
+            self.columns.get(column).is_none_or(|column| bounds.may_contain(&column.path, value))
         };
         let values = |column: usize| {
             let column = self.columns.get(column)?;
-            let values = bounds.values(&column.name)?;
+            let values = bounds.values(&column.path)?;
             (*values.data_type() == column.data_type && values.null_count() == 0).then_some(values)
         };
         let facts = Facts { columns, may_contain: &may_contain, values: &values };
@@ -71,6 +71,10 @@ impl Node {
                 not(Joint::of(any).iter().fold(TRUE, |set, joint| and(set, not(joint.outcomes(facts, false, wanted)))))
             }
             Node::Not(inner) if self.column().is_none() => not(inner.outcomes(facts, Wanted::All)),
+            Node::Any { column, condition, .. } => {
+                let elements = Joint { column: Some(*column), nodes: vec![condition] };
+                any(elements.outcomes(facts, true, Wanted::True))
+            }
             Node::Is { condition, value } if self.column().is_none() => {
                 is(condition.outcomes(facts, Wanted::All), *value)
             }
@@ -81,8 +85,10 @@ impl Node {
     /// The one column that it is about.
     fn column(&self) -> Option<usize> {
         match self {
-            Node::Constant(_) => None,
+            // Of two conditions on any elements, each may be met by another one.
+            Node::Constant(_) | Node::Any { .. } => None,
             Node::Known { column, .. }
+            | Node::In { column, .. }
             | Node::Compare { column, .. }
             | Node::IsNull { column }
             | Node::Like { column, .. } => Some(*column),
@@ -99,7 +105,8 @@ impl Node {
     fn is_about_values(&self) -> bool {
         match self {
             Node::Constant(_) | Node::Known { .. } | Node::IsNull { .. } => false,
-            Node::Compare { .. } | Node::Like { .. } | Node::CompareColumns { .. } => true,
+            Node::Compare { .. } | Node::In { .. } | Node::Like { .. } | Node::CompareColumns { .. } => true,
+            Node::Any { condition, .. } => condition.is_about_values(),
             Node::Is { condition: inner, .. } | Node::Not(inner) => inner.is_about_values(),
             Node::And(all) | Node::Or(all) => all.iter().any(Node::is_about_values),
         }
@@ -141,6 +148,25 @@ impl Node {
                     set => set,
                 }
             }
+            Node::In { column: c, set } => {
+                let known = column(*c);
+                let candidates = set.between(known.min.as_ref(), known.max.as_ref());
+                let may_be = |at| known.nulls == Nulls::All || (facts.may_contain)(*c, &candidates.slice(at, 1));
+                let yes = if (0..candidates.len()).any(may_be) { TRUE } else { 0 };
+                // All values are the same one, and it is in the set.
+                let edges = known.edges();
+                let is_one = edges
+                    .min
+                    .zip(edges.max)
+                    .is_some_and(|(min, max)| single(compare(min, Comparison::Eq, max)) == Some(true));
+                let no = match (is_one && candidates.len() == 1, set.has_null) {
+                    (true, _) => 0,
+                    (false, true) => UNKNOWN,
+                    (false, false) => FALSE,
+                };
+                known.or_null(yes | no)
+            }
+            Node::Any { condition, .. } => any(condition.by_bounds(facts)),
             Node::IsNull { column: c } => match column(*c).nulls {
                 Nulls::All => TRUE,
                 Nulls::None => FALSE,
@@ -222,6 +248,11 @@ impl<'a> Joint<'a> {
     }
 }
 
+/// Of any elements, from those of all elements: there may be none, or no list.
+fn any(elements: Outcomes) -> Outcomes {
+    (elements & TRUE) | FALSE | UNKNOWN
+}
+
 fn is(set: Outcomes, value: Option<bool>) -> Outcomes {
     let is = outcome(value);
     let yes = if set & is != 0 { TRUE } else { 0 };
@@ -275,8 +306,9 @@ struct Edges<'a> {
 }
 
 impl Known {
-    fn of(bounds: &dyn Bounds, name: &str, data_type: &DataType) -> Known {
-        let given = bounds.column(name);
+    fn of(bounds: &dyn Bounds, column: &BoundColumn) -> Known {
+        let BoundColumn { path, data_type, .. } = column;
+        let given = bounds.column(path);
         let usable = |edge: &Option<ArrayRef>| {
             let edge = edge.as_ref().filter(|e| e.len() == 1 && value_type(e.data_type()) == data_type)?;
             plain(edge).ok().filter(|e| e.logical_null_count() == 0 && !is_nan(e))
@@ -293,7 +325,8 @@ impl Known {
         }
         let nulls = match given.null_count {
             Some(0) => Nulls::None,
-            Some(n) if n == bounds.rows() => Nulls::All,
+            // How many elements lists have is not known.
+            Some(n) if n == bounds.rows() && !path.is_any() => Nulls::All,
             _ => Nulls::Some,
         };
         Known { min, max, nulls }

@@ -2,18 +2,25 @@
 //!
 //! What is understood: comparisons (`=`, `<>`, `!=`, `<`, `<=`, `>`, `>=`) of columns with constants, either way
 //! round, and with columns; `AND`, `OR`, `NOT`; `[NOT] IN (…)`; `[NOT] BETWEEN … AND …`; `IS [NOT] NULL`, `TRUE`,
-//! `FALSE`, `UNKNOWN`; `[NOT] LIKE`, `ILIKE`, with `ESCAPE` (`\` without it); a boolean column by itself.
+//! `FALSE`, `UNKNOWN`; `[NOT] LIKE`, `ILIKE`, with `ESCAPE` (`\` without it); `starts_with(column, 'text')`; a boolean
+//! column by itself. A column may be a field of a struct, `a.b.c`, and any element of a list, `any(tags) = 'x'` or
+//! `'x' = any(tags)`; with fields, `any(stops.city)`.
 //! Constants: numbers, `'text'`, `TRUE`, `FALSE`, `NULL`, `X'0fa0'`, `TIMESTAMP '…'`, `DATE '…'`, `TIME '…'`; a plain
 //! `'…'` against a column of timestamps, dates or times is read as one. Column names are case-sensitive; `"…"`
 //! quotes those with spaces or dots.
 
-use sqlparser::ast::{BinaryOperator, DataType, Expr, UnaryOperator, Value};
+use sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, UnaryOperator,
+    Value,
+};
 use sqlparser::dialect::GenericDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::builder::Subject;
 use super::coerce::{parse_date, parse_time, parse_timestamp};
-use super::{Comparison, Literal, Number, Predicate, col};
+use super::{ColumnPath, Comparison, Literal, Number, Predicate};
 use crate::error::{Error, Result};
 
 /// Parses a condition.
@@ -26,12 +33,20 @@ pub fn parse(text: &str) -> Result<Predicate> {
         return Err(Error::limit(format!("the condition is longer than {TEXT_BYTES_MAX} bytes")));
     }
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, text).tokenize().map_err(|e| unreadable(&e.to_string()))?;
+    let mut tokens = Tokenizer::new(&dialect, text).tokenize().map_err(|e| unreadable(&e.to_string()))?;
     if operators(&tokens) > OPERATORS_MAX {
         return Err(Error::limit(format!("the condition has more than {OPERATORS_MAX} words and operators")));
     }
     if tokens.iter().all(|t| matches!(t, Token::Whitespace(_))) {
         return Err(Error::invalid("the condition is empty; write one such as: dep_delay > 60"));
+    }
+    // After an operator, the parser would take it for a comparison with a subquery.
+    for token in &mut tokens {
+        if let Token::Word(word) = token
+            && word.keyword == Keyword::ANY
+        {
+            word.keyword = Keyword::NoKeyword;
+        }
     }
     let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH_MAX).with_tokens(tokens);
     let expr = parser.parse_expr().map_err(|e| match e {
@@ -102,11 +117,31 @@ fn condition(expr: &Expr, depth: usize) -> Result<Predicate> {
             Ok(negated_if(*negated, within(left, list, expr)?))
         }
         Expr::Between { expr: value, negated, low, high } => {
-            let value = term(value, expr)?;
-            let above = compare(value.clone(), Comparison::GtEq, term(low, expr)?, expr)?;
-            let below = compare(value, Comparison::LtEq, term(high, expr)?, expr)?;
-            Ok(negated_if(*negated, above.and(below)))
+            let within = match (term(value, expr)?, term(low, expr)?, term(high, expr)?) {
+                (Term::Column(column), Term::Literal(low), Term::Literal(high)) => {
+                    Predicate::Between { column, low, high }
+                }
+                (Term::Column(column), ..) if column.is_any() => {
+                    return Err(Error::invalid(format!("{column} can be between constants only")));
+                }
+                (value, low, high) => compare(value.clone(), Comparison::GtEq, low, expr)?.and(compare(
+                    value,
+                    Comparison::LtEq,
+                    high,
+                    expr,
+                )?),
+            };
+            Ok(negated_if(*negated, within))
         }
+        Expr::Function(call) if is_called(call, "starts_with") => match arguments(call).as_slice() {
+            [column, prefix] => match (term(column, expr)?, term(prefix, expr)?) {
+                (Term::Column(column), Term::Literal(Literal::String(prefix))) => {
+                    Ok(Subject::from(column).starts_with(&prefix))
+                }
+                _ => Err(Error::invalid(format!("{} wants a column and a text in single quotes", short(expr)))),
+            },
+            _ => Err(Error::invalid(format!("{} wants a column and a text in single quotes", short(expr)))),
+        },
         Expr::Like { negated, any: false, expr: value, pattern, escape_char } => {
             Ok(negated_if(*negated, like(value, pattern, escape_char.as_deref(), false, expr)?))
         }
@@ -114,7 +149,7 @@ fn condition(expr: &Expr, depth: usize) -> Result<Predicate> {
             Ok(negated_if(*negated, like(value, pattern, escape_char.as_deref(), true, expr)?))
         }
         other => match term(other, other)? {
-            Term::Column(name) => Ok(col(name).is_true()),
+            Term::Column(column) => Ok(Subject::from(column).is_true()),
             Term::Literal(Literal::Boolean(value)) => Ok(Predicate::Constant(Some(value))),
             Term::Literal(Literal::Null) => Ok(Predicate::Constant(None)),
             Term::Literal(value) => {
@@ -127,17 +162,21 @@ fn condition(expr: &Expr, depth: usize) -> Result<Predicate> {
 /// A side of a comparison.
 #[derive(Debug, Clone)]
 enum Term {
-    Column(String),
+    Column(ColumnPath),
     Literal(Literal),
 }
 
 fn term(expr: &Expr, whole: &Expr) -> Result<Term> {
     Ok(match expr {
-        Expr::Identifier(name) => Term::Column(name.value.clone()),
-        Expr::CompoundIdentifier(_) => {
-            let message = format!("{} names a nested field, which cannot be asked for yet", short(expr));
-            return Err(Error::invalid(format!("{message}; put a column's name with a dot in double quotes")));
-        }
+        Expr::Identifier(name) => Term::Column(ColumnPath::from(name.value.clone())),
+        Expr::CompoundIdentifier(names) => Term::Column(path(names).ok_or_else(|| not_understood(expr))?),
+        Expr::Function(call) if is_called(call, "any") => match arguments(call).as_slice() {
+            [inner] => match term(inner, whole)? {
+                Term::Column(path) => Term::Column(path.any()),
+                Term::Literal(_) => return Err(not_understood(expr)),
+            },
+            _ => return Err(not_understood(expr)),
+        },
         Expr::Nested(inner) => return term(inner, whole),
         Expr::Value(value) => Term::Literal(literal(&value.value).ok_or_else(|| not_understood(expr))?),
         Expr::UnaryOp { op: op @ (UnaryOperator::Minus | UnaryOperator::Plus), expr: inner } => {
@@ -161,6 +200,25 @@ fn term(expr: &Expr, whole: &Expr) -> Result<Term> {
         }
         _ => return Err(not_understood(if whole_is_short(whole) { whole } else { expr })),
     })
+}
+
+fn path(names: &[Ident]) -> Option<ColumnPath> {
+    let (first, rest) = names.split_first()?;
+    Some(rest.iter().fold(ColumnPath::from(first.value.clone()), |path, name| path.field(name.value.clone())))
+}
+
+fn is_called(call: &Function, name: &str) -> bool {
+    call.name.to_string().eq_ignore_ascii_case(name) && call.over.is_none() && call.filter.is_none()
+}
+
+/// The plain arguments of a function; none if there are others.
+fn arguments(call: &Function) -> Vec<&Expr> {
+    let FunctionArguments::List(list) = &call.args else { return Vec::new() };
+    let plain = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    plain.collect::<Option<_>>().unwrap_or_default()
 }
 
 fn literal(value: &Value) -> Option<Literal> {
@@ -211,9 +269,9 @@ fn null_test(expr: &Expr, depth: usize) -> Result<Predicate> {
     while let Expr::Nested(nested) = inner {
         inner = nested;
     }
-    match inner {
-        Expr::Identifier(name) => Ok(col(name.value.clone()).is_null()),
-        other => Ok(Predicate::Is { condition: Box::new(condition(other, depth + 1)?), value: None }),
+    match (inner, term(inner, inner)) {
+        (_, Ok(Term::Column(column))) => Ok(Predicate::IsNull { column }),
+        (other, _) => Ok(Predicate::Is { condition: Box::new(condition(other, depth + 1)?), value: None }),
     }
 }
 
@@ -295,6 +353,7 @@ fn short(piece: &impl ToString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::predicate::col;
 
     fn same(text: &str, built: Predicate) {
         assert_eq!(parse(text).unwrap(), built, "{text}");
@@ -358,6 +417,29 @@ mod tests {
     }
 
     #[test]
+    fn fields_elements_and_prefixes() {
+        same("a.b = 1", col("a").field("b").eq(1));
+        same("a.\"b c\".d is not null", col("a").field("b c").field("d").is_not_null());
+        same("any(tags) = 'x'", col("tags").any().eq("x"));
+        same("'x' = ANY(tags)", col("tags").any().eq("x"));
+        same("5 < any(a.b)", col("a").field("b").any().gt(5));
+        same("any(a.b) in (1, 2)", col("a").any().field("b").is_in([1, 2]));
+        same("any(a) between 1 and 2", col("a").any().between(1, 2));
+        same("not any(a) like 'x%'", !col("a").any().like("x%"));
+        same("any(a) is null", col("a").any().is_null());
+        same("a = 1 and any(b) > 2 or any(c) = 3", col("a").eq(1).and(col("b").any().gt(2)).or(col("c").any().eq(3)));
+        same("any(flags)", col("flags").any().is_true());
+        same("a between b and 2", col("a").between(col("b"), 2));
+        same("starts_with(a.b, '10%_\\')", col("a").field("b").starts_with("10%_\\"));
+        same("\"any\" = 1 and \"a.b\" = 2", col("any").eq(1).and(col("a.b").eq(2)));
+        assert_eq!(col("a").starts_with("10%").to_string(), "a LIKE '10\\%%'");
+        assert!(fails("any(a) between b and 2").contains("constants only"));
+        assert!(fails("any(1) = 2").contains("not understood"));
+        assert!(fails("starts_with(a)").contains("wants a column and a text"));
+        assert!(fails("starts_with(a, b)").contains("wants a column and a text"));
+    }
+
+    #[test]
     fn what_is_not_understood_is_named() {
         let rest = "which is not understood; there are comparisons of columns with constants and columns, AND, OR, NOT, \
                     IN, BETWEEN, LIKE, IS NULL";
@@ -369,7 +451,6 @@ mod tests {
         assert_eq!(fails("  "), "the condition is empty; write one such as: dep_delay > 60");
         assert!(fails("a =").starts_with("the condition cannot be read: "));
         assert!(fails("a = 'x").starts_with("the condition cannot be read: "));
-        assert!(fails("a.b = 1").contains("nested field"));
         assert!(fails("a > TIMESTAMP 'yesterday'").contains("no valid time"));
         assert!(fails("a > DATE '2013-02-30'").contains("no valid time"));
         assert!(fails("a like b").contains("single quotes"));

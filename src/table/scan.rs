@@ -21,7 +21,7 @@ use super::stats::Stats;
 use super::{AddFile, Snapshot, Table, partition};
 use crate::error::{Error, Result};
 use crate::parquet::read::{self, FileReader, ReaderOptions, ScanCounts};
-use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, Predicate, Verdict};
+use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, ColumnPath, Predicate, Verdict};
 use crate::storage::{Storage, is_not_found};
 
 /// What to read.
@@ -385,7 +385,8 @@ impl Bounds for FileBounds<'_> {
         self.stats.num_records.unwrap_or(u64::MAX)
     }
 
-    fn column(&self, name: &str) -> ColumnBounds {
+    fn column(&self, column: &ColumnPath) -> ColumnBounds {
+        let Some(name) = column.as_column() else { return ColumnBounds::default() };
         let Ok(field) = self.snapshot.schema.field_with_name(name) else { return ColumnBounds::default() };
         if !self.snapshot.is_partition_column(name) {
             return self.stats.column(name, field.data_type());

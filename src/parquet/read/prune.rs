@@ -13,24 +13,56 @@ use arrow_array::ArrayRef;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::ValueOrder;
+use crate::parquet::arrow::node::{Kind, Node};
 use crate::parquet::format::bloom_filter::BloomFilter;
-use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, Verdict};
+use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, ColumnPath, Step as PathStep, Verdict};
 
 use super::bloom;
 use super::bounds::{self, PageBounds};
 use super::column_chunk::{self, PageSpan};
 use super::dictionary::{self, Dictionary};
-use super::evolve::Origin;
+use super::evolve::{Found, Origin};
 use super::file::FileParts;
 use super::selection::Selection;
 use super::{Pruning, ScanCounts};
 
-/// A column by name, leaf (if it is in the file) and where its values come from.
+/// What a predicate is about: its path, its leaf (if it is in the file) and where its values come from.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
-    pub name: String,
+    pub path: ColumnPath,
     pub leaf: Option<usize>,
     pub origin: Origin,
+}
+
+impl Named {
+    /// What `path` is in a column that was found; inside of one that is read as another type than it has in the file,
+    /// nothing is known.
+    pub(super) fn new(file: &FileParts, path: &ColumnPath, steps: &[PathStep], found: &Found) -> Named {
+        let origin = found.origin.clone();
+        let leaf = match (&origin, steps) {
+            (_, []) if !found.field.data_type().is_nested() => found.leaf,
+            (Origin::File(number, None), _) => file.schema.nodes.get(*number).and_then(|node| {
+                let is_same = node.field.data_type() == found.field.data_type();
+                is_same.then(|| leaf_at(node, steps)).flatten()
+            }),
+            _ => None,
+        };
+        // A constant's bounds are those of the whole column.
+        let origin = match origin {
+            Origin::Constant(_) if !steps.is_empty() => Origin::File(found.number, None),
+            other => other,
+        };
+        Named { path: path.clone(), leaf, origin }
+    }
+}
+
+fn leaf_at(node: &Node, steps: &[PathStep]) -> Option<usize> {
+    match (&node.kind, steps) {
+        (Kind::Leaf(leaf), []) => Some(*leaf),
+        (Kind::Struct(fields), [PathStep::Field(at), rest @ ..]) => leaf_at(fields.get(*at)?, rest),
+        (Kind::List(element), [PathStep::Elements, rest @ ..]) => leaf_at(element, rest),
+        _ => None,
+    }
 }
 
 /// What is asked of a row group.
@@ -134,8 +166,8 @@ impl Question<'_> {
         Ok(self.predicate.prune(&known) == Verdict::AllMatch)
     }
 
-    fn column(&self, name: &str) -> Option<&Named> {
-        self.columns.iter().find(|c| c.name == name)
+    fn column(&self, path: &ColumnPath) -> Option<&Named> {
+        self.columns.iter().find(|c| c.path == *path)
     }
 }
 
@@ -156,7 +188,7 @@ impl ScanCounts {
 /// What is known of some rows, by the names of the predicate's columns.
 struct Known<'a> {
     rows: u64,
-    columns: Vec<(&'a str, ColumnBounds)>,
+    columns: Vec<(&'a ColumnPath, ColumnBounds)>,
     /// Asked where bounds leave it open, if at all.
     filters: Option<Filters<'a>>,
     /// Asked last, if at all.
@@ -197,9 +229,9 @@ struct Filters<'a> {
 }
 
 impl Filters<'_> {
-    fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
+    fn may_contain(&self, path: &ColumnPath, value: &ArrayRef) -> bool {
         // Of a column that is read as another type than it is stored in, a filter says nothing.
-        let Some(leaf) = self.question.column(name).and_then(|c| c.leaf) else { return true };
+        let Some(leaf) = self.question.column(path).and_then(|c| c.leaf) else { return true };
         let file = self.question.file;
         let get = || bloom::filter(file, self.group, leaf);
         let ask = |filter: &BloomFilter| file.leaf(leaf).map_or(true, |leaf| bloom::may_contain(filter, leaf, value));
@@ -220,8 +252,8 @@ struct Dictionaries<'a> {
 }
 
 impl Dictionaries<'_> {
-    fn values(&self, name: &str) -> Option<ArrayRef> {
-        let column = self.question.column(name)?;
+    fn values(&self, path: &ColumnPath) -> Option<ArrayRef> {
+        let column = self.question.column(path)?;
         let (leaf, question) = (column.leaf?, self.question);
         let get = || {
             let Question { file, verify_crc, .. } = question;
@@ -243,16 +275,16 @@ impl Bounds for Known<'_> {
         self.rows
     }
 
-    fn column(&self, name: &str) -> ColumnBounds {
-        self.columns.iter().find(|(n, _)| *n == name).map(|(_, b)| b.clone()).unwrap_or_default()
+    fn column(&self, path: &ColumnPath) -> ColumnBounds {
+        self.columns.iter().find(|(of, _)| *of == path).map(|(_, b)| b.clone()).unwrap_or_default()
     }
 
-    fn may_contain(&self, name: &str, value: &ArrayRef) -> bool {
-        self.filters.as_ref().is_none_or(|filters| filters.may_contain(name, value))
+    fn may_contain(&self, path: &ColumnPath, value: &ArrayRef) -> bool {
+        self.filters.as_ref().is_none_or(|filters| filters.may_contain(path, value))
     }
 
-    fn values(&self, name: &str) -> Option<ArrayRef> {
-        self.dictionaries.as_ref()?.values(name)
+    fn values(&self, path: &ColumnPath) -> Option<ArrayRef> {
+        self.dictionaries.as_ref()?.values(path)
     }
 }
 
@@ -262,7 +294,7 @@ fn of_group<'a>(
     rows: usize,
     columns: &'a [Named],
     with_statistics: bool,
-) -> Result<Vec<(&'a str, ColumnBounds)>> {
+) -> Result<Vec<(&'a ColumnPath, ColumnBounds)>> {
     let known = columns.iter().map(|column| {
         let stored = || {
             let Some(number) = column.leaf else { return Ok(ColumnBounds::default()) };
@@ -277,7 +309,7 @@ fn of_group<'a>(
                 Err(_) => ColumnBounds::default(),
             })
         };
-        Ok((column.name.as_str(), column.origin.bounds(rows as u64, stored)?))
+        Ok((&column.path, column.origin.bounds(rows as u64, stored)?))
     });
     known.collect()
 }
@@ -304,12 +336,12 @@ fn pages(
     group: usize,
     columns: &[Named],
     predicate: &BoundPredicate,
-    whole: &[(&str, ColumnBounds)],
+    whole: &[(&ColumnPath, ColumnBounds)],
 ) -> Result<(Selection, Selection)> {
     let rows = file.group_rows(group)?;
     let mut indexed = Vec::with_capacity(columns.len());
     for column in columns {
-        indexed.push(indexed_of(file, group, column).map_err(|e| e.in_column(&column.name))?);
+        indexed.push(indexed_of(file, group, column).map_err(|e| e.in_column(column.path.plain()))?);
     }
     if indexed.iter().all(Option::is_none) {
         return Ok((Selection::all(rows), Selection::default()));

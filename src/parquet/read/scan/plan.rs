@@ -11,7 +11,7 @@ use crate::parquet::read::file::FileParts;
 use crate::parquet::read::prune::{Answer, Named, Question};
 use crate::parquet::read::selection::Selection;
 use crate::parquet::read::{Pruning, ReaderOptions, ScanCounts, ScanOptions};
-use crate::predicate::{BoundPredicate, Predicate};
+use crate::predicate::{BoundPredicate, ColumnPath, Predicate, Step};
 
 /// What is asked for. Those who read parts of the file share it.
 #[derive(Debug)]
@@ -97,27 +97,20 @@ impl Request {
         let mut columns: Vec<Wanted> = Vec::new();
         let mut add = |name: &str, is_output: bool| -> Result<Place> {
             let found = named.find(&file, name)?;
-            let Found { field, leaf, origin, number } = found.clone();
-            let at = match columns.iter().position(|c| c.found.number == number) {
+            let at = match columns.iter().position(|c| c.found.number == found.number) {
                 Some(at) => at,
                 None => {
-                    columns.push(Wanted { name: name.to_owned(), found, is_output: false });
+                    columns.push(Wanted { name: name.to_owned(), found: found.clone(), is_output: false });
                     columns.len() - 1
                 }
             };
             if let Some(column) = columns.get_mut(at) {
                 column.is_output |= is_output;
             }
-            Ok((at, Named { name: name.to_string(), leaf, origin }, field))
+            Ok((at, found))
         };
-        let mut of_filter = |name: &str| {
-            let (at, named, field) = add(name, false)?;
-            if field.data_type().is_nested() {
-                return Err(Error::unsupported(format!("a predicate on a {}", field.data_type())).in_column(name));
-            }
-            Ok((at, named, field))
-        };
-        let condition = options.predicate.take().map(|p| Condition::new(p, all, &mut of_filter)).transpose()?;
+        let mut of_filter = |name: &str| add(name, false);
+        let condition = options.predicate.take().map(|p| Condition::new(p, all, &file, &mut of_filter)).transpose()?;
         let mut output = Vec::with_capacity(names.len());
         let mut fields = Vec::with_capacity(names.len());
         for name in &names {
@@ -126,9 +119,9 @@ impl Request {
                 fields.push(Arc::new(Field::new(name, DataType::Int64, false)));
                 continue;
             }
-            let (at, _, field) = add(name, true)?;
+            let (at, found) = add(name, true)?;
             output.push(Output::Column(at));
-            fields.push(field);
+            fields.push(found.field);
         }
         let schema = Arc::new(Schema::new_with_metadata(fields, all.metadata().clone()));
         let (verify_crc, batch_rows, pruning) = (reader.verify_crc, reader.batch_rows, options.pruning);
@@ -195,31 +188,39 @@ impl Request {
 }
 
 /// Where a column stands among those that are decoded, and what it is.
-type Place = (usize, Named, Arc<Field>);
+type Place = (usize, Found);
+
+/// Finds a column by its name.
+type Add<'a> = &'a mut dyn FnMut(&str) -> Result<Place>;
 
 impl Condition {
-    /// `add` finds a column by its name.
-    fn new(predicate: Predicate, schema: &Schema, add: &mut dyn FnMut(&str) -> Result<Place>) -> Result<Condition> {
+    fn new(predicate: Predicate, schema: &Schema, file: &FileParts, add: Add<'_>) -> Result<Condition> {
         let bound = predicate.bind(schema)?;
-        let named = bound.columns().iter().map(|name| Ok(add(name)?.1)).collect::<Result<_>>()?;
-        let conjuncts = conjuncts(predicate).into_iter().map(|part| Conjunct::new(&part, schema, add));
+        let named = named(&bound, file, add)?;
+        let conjuncts = conjuncts(predicate).into_iter().map(|part| Conjunct::new(&part, schema, file, add));
         Ok(Condition { predicate: bound, named, conjuncts: conjuncts.collect::<Result<_>>()? })
     }
 }
 
 impl Conjunct {
-    fn new(predicate: &Predicate, schema: &Schema, add: &mut dyn FnMut(&str) -> Result<Place>) -> Result<Conjunct> {
+    fn new(predicate: &Predicate, schema: &Schema, file: &FileParts, add: Add<'_>) -> Result<Conjunct> {
         let share = expected_share(predicate);
         let predicate = predicate.bind(schema)?;
-        let (mut named, mut columns, mut fields) = (Vec::new(), Vec::new(), Vec::new());
+        let named = named(&predicate, file, add)?;
+        let (mut columns, mut fields) = (Vec::new(), Vec::new());
         for name in predicate.columns() {
-            let (at, column, field) = add(&name)?;
-            named.push(column);
+            let (at, found) = add(&name)?;
             columns.push(at);
-            fields.push(field);
+            fields.push(found.field);
         }
         Ok(Conjunct { predicate, named, columns, schema: Arc::new(Schema::new(fields)), share })
     }
+}
+
+/// What a predicate is about.
+fn named(predicate: &BoundPredicate, file: &FileParts, add: Add<'_>) -> Result<Vec<Named>> {
+    let of = |(path, steps): (&ColumnPath, &[Step])| Ok(Named::new(file, path, steps, &add(path.name())?.1));
+    predicate.paths().map(of).collect()
 }
 
 impl GroupPlan {
