@@ -71,6 +71,8 @@
 pub mod budget;
 pub mod cursor;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ingest;
 pub mod log;
 pub mod parquet;

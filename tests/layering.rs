@@ -32,6 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("log", &["error", "cursor", "storage"]),
     ("ingest", &["log", "table"]),
     ("store", &["log", "table", "ingest"]),
+    ("fuzzing", &["ingest", "log", "table"]),
     ("cli", &["ingest", "log", "table", "store"]),
 ];
 

@@ -41,7 +41,8 @@ pub(super) struct Append {
 impl Append {
     pub(super) fn run(&self) -> Result<Ending> {
         let (storage, name) = formats::parquet_output(&self.file)?;
-        let reader = FileReader::open(storage.open(&name)?, ReaderOptions::default())?;
+        let reader =
+            FileReader::open(storage.open(&name)?, ReaderOptions::default().with_memory_bytes(self.memory_bytes))?;
         let schema = Arc::clone(reader.schema());
         drop(reader);
         let mut writer = FileWriter::append_to(&storage, &name, Arc::clone(&schema), self.parquet.options())?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::formats::{self, Place};
-use super::quantities::{bytes, of};
+use super::quantities::{bytes, of, parse_memory};
 use super::{Ending, say};
 use crate::error::{Error, Result};
 use crate::parquet::splice::{MergeOptions, merge};
@@ -24,6 +24,9 @@ pub(super) struct Merge {
     /// The Parquet files, in the order of their rows
     #[arg(value_name = "FILE", required = true)]
     files: Vec<String>,
+    /// Memory that the metadata of a file may take
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_memory)]
+    memory_bytes: usize,
 }
 
 impl Merge {
@@ -36,7 +39,8 @@ impl Merge {
             inputs.push(input);
         }
         let (storage, name) = formats::parquet_output(&self.to)?;
-        let merged = merge(&inputs, storage.create(&name)?, &MergeOptions::default())?;
+        let merged =
+            merge(&inputs, storage.create(&name)?, &MergeOptions::default().with_memory_bytes(self.memory_bytes))?;
         for key in &merged.left_out {
             say(format_args!("left out: the metadata {key}, of which the files say different things"));
         }

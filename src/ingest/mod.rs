@@ -35,4 +35,12 @@ pub use audit::{AuditReport, PartitionAudit, SinkAudit, audit};
 pub use options::{IngestOptions, OnBad, UnknownFields};
 pub use run::Ingest;
 pub use schema::{FieldType, RowField, RowSchema};
+/// What a sink keeps of itself, from any text; for fuzzing.
+pub(crate) fn check_state(text: &str) {
+    if let Ok(state) = state::PartitionState::from_json(text) {
+        let again = state.to_json().and_then(|text| state::PartitionState::from_json(&text));
+        assert!(again.is_ok_and(|again| again == state));
+    }
+}
+
 pub use summary::{IncompleteTail, Progress, Summary};

@@ -16,6 +16,7 @@ use super::cells::{Form, cells};
 use super::display::fit;
 use super::formats::{self, Place};
 use super::keys::Keys;
+use super::quantities::parse_memory;
 use crate::error::{Error, Result};
 use crate::parquet::read::{FileReader, ReaderOptions};
 use crate::table::Table;
@@ -35,6 +36,9 @@ pub(super) struct Inspect {
     /// As one JSON document
     #[arg(long)]
     json: bool,
+    /// Memory that reading may take
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = parse_memory)]
+    memory_bytes: usize,
     #[command(flatten)]
     keys: Keys,
 }
@@ -45,7 +49,7 @@ impl Inspect {
         match formats::place(&self.path)? {
             Place::Parquet(input) => {
                 let options = ReaderOptions { decryption: self.keys.read()?, ..ReaderOptions::default() };
-                let file = FileReader::open(input, options)?;
+                let file = FileReader::open(input, options.with_memory_bytes(self.memory_bytes))?;
                 match self.json {
                     true => print_json(&parquet::json(&file, self.pages)?, &mut out)?,
                     false => parquet::print(&file, self.pages, &mut out)?,

@@ -46,6 +46,11 @@ pub fn decode(bytes: &[u8], base: u64) -> Result<FileMetaData> {
     thrift::decode::<FileMetaData>(bytes, base).map(|(metadata, _)| metadata)
 }
 
+/// The same, which takes no more than `memory_bytes` in memory.
+pub fn decode_within(bytes: &[u8], base: u64, memory_bytes: usize) -> Result<FileMetaData> {
+    thrift::decode_within(bytes, base, memory_bytes)
+}
+
 /// The footer and the tail: everything that ends a file.
 pub fn encode(metadata: &FileMetaData) -> Result<Vec<u8>> {
     close(thrift::encode(metadata), MAGIC)

@@ -37,9 +37,18 @@ const CREATED_BY: &str = concat!("hypostyle version ", env!("CARGO_PKG_VERSION")
 pub struct MergeOptions {
     /// What the footer says besides, by key; before what the files say of the same key.
     pub key_values: Vec<(String, String)>,
+    /// What the footer of each file may take in memory, in bytes; 1 GiB.
+    pub memory_bytes: Option<usize>,
 }
 
 impl MergeOptions {
+    /// With another [`memory_bytes`](Self::memory_bytes).
+    #[must_use]
+    pub fn with_memory_bytes(mut self, bytes: usize) -> MergeOptions {
+        self.memory_bytes = Some(bytes);
+        self
+    }
+
     /// Adds a pair to [`key_values`](Self::key_values).
     #[must_use]
     pub fn with_key_value(mut self, key: impl Into<String>, value: impl Into<String>) -> MergeOptions {
@@ -87,7 +96,9 @@ pub fn merge(inputs: &[Arc<dyn Input>], out: Box<dyn Output>, options: &MergeOpt
     if options.key_values.iter().any(|(key, _)| key == ARROW_SCHEMA_KEY) {
         return Err(Error::invalid(format!("the key {ARROW_SCHEMA_KEY} is the first file's own")));
     }
-    let sources = inputs.iter().map(|input| Source::open(Arc::clone(input))).collect::<Result<Vec<_>>>()?;
+    let memory_bytes = options.memory_bytes.unwrap_or(source::MEMORY_BYTES);
+    let open = |input: &Arc<dyn Input>| Source::open_within(Arc::clone(input), memory_bytes);
+    let sources = inputs.iter().map(open).collect::<Result<Vec<_>>>()?;
     write(&sources, out, options)
 }
 

@@ -11,8 +11,8 @@ use crate::parquet::format::{
 };
 use crate::storage::Input;
 
-/// A footer larger than this is refused.
-const FOOTER_BYTES_MAX: u64 = 1 << 30;
+/// What a file's footer may take in memory, unless the caller says otherwise.
+pub(super) const MEMORY_BYTES: usize = 1 << 30;
 
 /// A file that row groups are copied from.
 #[derive(Debug)]
@@ -35,8 +35,13 @@ impl Source {
     /// be moved: encrypted columns, column chunks in other files or whose size is not told rightly, annotations of the
     /// future. They name file and column.
     pub fn open(input: Arc<dyn Input>) -> Result<Source> {
+        Source::open_within(input, MEMORY_BYTES)
+    }
+
+    /// The same, whose footer takes at most `memory_bytes` in memory; [`Error::Limit`] where it takes more.
+    pub fn open_within(input: Arc<dyn Input>, memory_bytes: usize) -> Result<Source> {
         let name = input.name().to_owned();
-        Source::read(input).map_err(|e| e.in_file(name))
+        Source::read(input, memory_bytes).map_err(|e| e.in_file(name))
     }
 
     /// Reads the footer as if the file had only these row groups; `keeps` says of a group and leaf whether its bounds, indexes
@@ -46,8 +51,8 @@ impl Source {
         groups: &[usize],
         keeps: &dyn Fn(usize, usize) -> bool,
     ) -> Result<Source> {
-        let range = locate(input.as_ref())?;
-        let limits = FooterLimits { memory_bytes: FOOTER_BYTES_MAX as usize, schema_elements: usize::MAX };
+        let range = locate(input.as_ref(), MEMORY_BYTES)?;
+        let limits = FooterLimits { memory_bytes: MEMORY_BYTES, schema_elements: usize::MAX };
         let (footer, schema) = Footer::decode(input.read(range.clone())?, range.start, limits)?;
         let mut row_groups = Vec::with_capacity(groups.len());
         for &number in groups {
@@ -87,9 +92,9 @@ impl Source {
         Source::of(input, metadata, range.start)
     }
 
-    fn read(input: Arc<dyn Input>) -> Result<Source> {
-        let range = locate(input.as_ref())?;
-        let metadata = footer::decode(&input.read(range.clone())?, range.start)?;
+    fn read(input: Arc<dyn Input>, memory_bytes: usize) -> Result<Source> {
+        let range = locate(input.as_ref(), memory_bytes)?;
+        let metadata = footer::decode_within(&input.read(range.clone())?, range.start, memory_bytes)?;
         Source::of(input, metadata, range.start)
     }
 
@@ -166,7 +171,7 @@ impl Source {
 }
 
 /// Where the footer lies, which must be in the clear.
-fn locate(input: &dyn Input) -> Result<Range<u64>> {
+fn locate(input: &dyn Input, memory_bytes: usize) -> Result<Range<u64>> {
     let bytes = input.bytes();
     let tail = input.read(bytes.saturating_sub(TAIL_BYTES)..bytes)?;
     let Some(tail) = tail.last_chunk::<{ TAIL_BYTES as usize }>() else {
@@ -176,8 +181,11 @@ fn locate(input: &dyn Input) -> Result<Range<u64>> {
     if is_encrypted {
         return Err(encrypted());
     }
-    if range.end - range.start > FOOTER_BYTES_MAX {
-        return Err(Error::limit(format!("a footer of more than {FOOTER_BYTES_MAX} bytes")));
+    let footer_bytes = range.end - range.start;
+    if footer_bytes > memory_bytes as u64 {
+        return Err(Error::limit(format!(
+            "a footer of {footer_bytes} bytes, {memory_bytes} may be: raise memory_bytes"
+        )));
     }
     Ok(range)
 }
