@@ -9,6 +9,8 @@
 //! |---|---|
 //! | write or read a Parquet file | [`parquet::write::FileWriter`], [`parquet::read::FileReader`] |
 //! | stop in the middle of one and go on, add to a finished one, make one of many | [`pause`](parquet::write::FileWriter::pause), [`append_to`](parquet::write::FileWriter::append_to), [`parquet::splice::merge`] |
+//! | count, find extremes or first rows without reading all | [`count`](parquet::read::FileReader::count), [`min_max`](parquet::read::FileReader::min_max), [`top_k`](parquet::read::FileReader::top_k) |
+//! | fetch a file's bytes yourself | [`plan`](parquet::read::FileReader::plan) |
 //! | read one under another schema | [`with_schema`](parquet::read::ScanOptions::with_schema) |
 //! | have a table with atomic commits | [`table::Table`] |
 //! | follow NDJSON files into a table, exactly once | [`log::NdjsonLog`] and [`ingest::Ingest`] |

@@ -203,3 +203,32 @@ fn row_groups_are_picked_by_bytes_starts_numbers_and_parts() {
         assert!(ran.code != Some(0) && ran.stderr.contains(says), "{option}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn rows_are_passed_over_numbered_and_put_in_order() {
+    let folder = Folder::new();
+    table(&folder);
+    folder.ok(&["convert", "table", "f.parquet"]);
+    folder.ok(&["convert", "table", "f.csv"]);
+    for from in ["table", "f.parquet", "f.csv"] {
+        let rows = folder.ok(&["scan", from, "--columns", "n", "--offset", "1", "--limit", "2", "--threads", "2"]);
+        assert!(rows.ends_with("  -30\n    4\n"), "{from}: {rows}");
+    }
+    for from in ["table", "f.parquet"] {
+        let rows = folder.ok(&["scan", from, "--columns", "n", "--order-by", "n desc", "--limit", "2"]);
+        assert_eq!(rows, "    n\nint64\n-----\n    4\n    1\n", "{from}");
+        let rows = folder.ok(&["scan", from, "--columns", "n", "--order-by", "n", "--limit", "9", "--where", "n < 4"]);
+        assert_eq!(rows, "    n\nint64\n-----\n  -30\n    1\n", "{from}");
+    }
+    let rows = folder.ok(&["scan", "f.parquet", "--columns", "n", "--row-numbers", "row", "--where", "n is null"]);
+    assert_eq!(rows, "    n    row\nint64  int64\n-----  -----\n null      3\n");
+    for (arguments, message) in [
+        (&["scan", "table", "--row-numbers", "row"][..], "--row-numbers is about one Parquet file"),
+        (&["scan", "f.csv", "--row-numbers", "row"], "--order-by and --row-numbers are about Parquet"),
+    ] {
+        let error = folder.fails(arguments);
+        assert!(error.contains(message), "{error}");
+    }
+    let ran = folder.run(&["scan", "f.parquet", "--order-by", "n"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("--limit <ROWS>"), "{ran:?}");
+}

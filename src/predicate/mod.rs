@@ -36,6 +36,7 @@ mod literal;
 mod nested;
 mod path;
 mod prune;
+mod scalar;
 pub mod sql;
 mod widen;
 mod within;

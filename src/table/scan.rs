@@ -20,7 +20,7 @@ use super::columns::{Columns, is_same};
 use super::stats::Stats;
 use super::{AddFile, Snapshot, Table, partition};
 use crate::error::{Error, Result};
-use crate::parquet::read::{self, FileReader, ReaderOptions, ScanCounts};
+use crate::parquet::read::{self, FileReader, ReaderOptions, ScanCounts, TopK};
 use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, ColumnPath, Predicate, Verdict};
 use crate::storage::{Storage, is_not_found};
 
@@ -32,8 +32,12 @@ pub struct ScanOptions {
     pub columns: Option<Vec<String>>,
     /// Rows for which this is true.
     pub predicate: Option<Predicate>,
-    /// At most so many rows.
+    /// Without the first so many rows.
+    pub offset: u64,
+    /// At most so many rows, after `offset`.
     pub limit: Option<u64>,
+    /// How many threads read each file; up to 1, the caller's own.
+    pub threads: usize,
     /// Only this part of the row groups, of the parts that readers divide the table into.
     pub part: Option<Part>,
     /// How each file is read.
@@ -69,6 +73,20 @@ impl ScanOptions {
     #[must_use]
     pub fn with_predicate(mut self, predicate: Predicate) -> ScanOptions {
         self.predicate = Some(predicate);
+        self
+    }
+
+    /// Without the first so many rows.
+    #[must_use]
+    pub fn with_offset(mut self, rows: u64) -> ScanOptions {
+        self.offset = rows;
+        self
+    }
+
+    /// With so many threads.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> ScanOptions {
+        self.threads = threads;
         self
     }
 
@@ -108,6 +126,9 @@ pub struct TableScan {
     /// Conditions that all must hold.
     conditions: Vec<Predicate>,
     reader: ReaderOptions,
+    threads: usize,
+    /// Rows still to pass over.
+    skip: u64,
     /// Rows still to give, if there is a limit.
     left: Option<u64>,
     files: std::vec::IntoIter<Planned>,
@@ -116,7 +137,7 @@ pub struct TableScan {
 }
 
 /// A file to open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Planned {
     file: Arc<AddFile>,
     /// All rows match the predicate, by partition values alone.
@@ -138,6 +159,59 @@ impl Table {
     /// Starts to read the version last read. A column that is not there is [`Error::Invalid`].
     pub fn scan(&self, options: ScanOptions) -> Result<TableScan> {
         self.plan(options).map_err(|e| e.in_file(self.storage.name()))
+    }
+
+    /// The rows with the least or greatest values of a column, in order; which of equal ones is not specified. Files, row
+    /// groups and pages that cannot hold them are passed over.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a column that is not there, or with a limit or offset; [`Error::Unsupported`] for a nested
+    /// column.
+    pub fn top_k(&self, top: &TopK, options: ScanOptions) -> Result<RecordBatch> {
+        self.first_rows(top, options).map_err(|e| e.in_file(self.storage.name()))
+    }
+
+    fn first_rows(&self, top: &TopK, mut options: ScanOptions) -> Result<RecordBatch> {
+        if options.limit.is_some() || options.offset > 0 {
+            return Err(Error::invalid("limit and offset are about rows in the order of files, and this is not"));
+        }
+        let wanted = options.columns.as_ref().map(Vec::len);
+        // The column itself is needed, too.
+        if let Some(columns) = options.columns.as_mut().filter(|columns| !columns.contains(&top.column)) {
+            columns.push(top.column.clone());
+        }
+        let mut scan = self.plan(options)?;
+        let conditions = scan.conditions.clone();
+        let mut best = RecordBatch::new_empty(Arc::clone(&scan.schema));
+        for planned in
+            top.in_order(scan.files.by_ref().map(|p| (p.clone(), self.bounds(&p.file, &top.column))).collect())?
+        {
+            let better = top.condition(&best);
+            if let Some(better) = &better
+                && better.bind(&self.snapshot.schema)?.prune(&self.file_bounds(&planned.file)) == Verdict::Drop
+            {
+                scan.counts.files_skipped += 1;
+                continue;
+            }
+            scan.conditions = match (planned.all_match, &better) {
+                (true, _) => better.into_iter().collect(),
+                (false, _) => conditions.iter().cloned().chain(better).collect(),
+            };
+            let all_match = scan.conditions.is_empty();
+            scan.files = vec![Planned { all_match, ..planned }].into_iter();
+            while let Some(batch) = scan.next_batch()? {
+                best = top.merge(&best, &batch)?;
+            }
+        }
+        Ok(best.project(&(0..wanted.unwrap_or(best.num_columns())).collect::<Vec<_>>())?)
+    }
+
+    fn file_bounds<'a>(&'a self, file: &'a AddFile) -> FileBounds<'a> {
+        FileBounds { snapshot: &self.snapshot, file, stats: file.statistics().unwrap_or_default() }
+    }
+
+    fn bounds(&self, file: &AddFile, column: &str) -> ColumnBounds {
+        self.file_bounds(file).column(&ColumnPath::from(column))
     }
 
     fn plan(&self, options: ScanOptions) -> Result<TableScan> {
@@ -179,6 +253,8 @@ impl Table {
                 other => other.into_iter().collect(),
             },
             reader: options.reader,
+            threads: options.threads,
+            skip: options.offset,
             left: options.limit,
             counts: TableCounts {
                 files_total: total,
@@ -243,6 +319,9 @@ impl TableScan {
         while self.left != Some(0) {
             if self.current.is_none() {
                 let Some(planned) = self.files.next() else { break };
+                if self.passes_over(&planned) {
+                    continue;
+                }
                 self.current = Some(self.open(planned)?);
             }
             let Some(open) = &mut self.current else { break };
@@ -253,6 +332,9 @@ impl TableScan {
             };
             let mut batch =
                 batch.project(&(0..self.wanted.len()).collect::<Vec<_>>())?.with_schema(Arc::clone(&self.schema))?;
+            let skipped = batch.num_rows().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            self.skip -= skipped as u64;
+            batch = batch.slice(skipped, batch.num_rows() - skipped);
             if let Some(left) = &mut self.left {
                 let rows = batch.num_rows().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 batch = batch.slice(0, rows);
@@ -265,6 +347,20 @@ impl TableScan {
         }
         self.close();
         Ok(None)
+    }
+
+    /// Whether all rows of a file are among those to pass over, as the log says: they are then passed.
+    fn passes_over(&mut self, planned: &Planned) -> bool {
+        let is_whole = planned.byte_range.is_none() && (planned.all_match || self.conditions.is_empty());
+        let rows = planned.file.statistics().and_then(|stats| stats.num_records);
+        match rows.filter(|&rows| is_whole && rows <= self.skip && self.skip > 0) {
+            Some(rows) => {
+                self.skip -= rows;
+                self.counts.files_skipped += 1;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Ends the current file.
@@ -300,8 +396,9 @@ impl TableScan {
         let options = read::ScanOptions {
             columns: Some(columns.in_file()),
             predicate: (!pushed.is_empty()).then_some(Predicate::And(pushed)),
-            limit: self.left.filter(|_| rest.is_none()),
+            limit: self.left.filter(|_| rest.is_none()).map(|left| left.saturating_add(self.skip)),
             byte_range,
+            threads: self.threads,
             ..read::ScanOptions::default()
         };
         let scan = reader.scan(options).map_err(in_file)?;

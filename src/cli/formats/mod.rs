@@ -24,7 +24,7 @@ use super::quantities::{bytes, count};
 use super::split::Split;
 use crate::error::{Error, Result};
 use crate::ingest::RowSchema;
-use crate::parquet::read::{Decryption, FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions};
+use crate::parquet::read::{Decryption, FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions, TopK};
 use crate::parquet::write::{FileWriter, WriterOptions};
 use crate::predicate::Predicate;
 use crate::storage::{Local, Output, Storage};
@@ -36,7 +36,14 @@ pub(super) struct Request {
     /// In this order; `None` is all.
     pub(super) columns: Option<Vec<String>>,
     pub(super) predicate: Option<Predicate>,
+    pub(super) offset: u64,
     pub(super) limit: Option<u64>,
+    /// The first rows by a column, instead of all in their own order.
+    pub(super) order: Option<TopK>,
+    /// A column for rows' places in a Parquet file.
+    pub(super) row_numbers: Option<String>,
+    /// That read Parquet.
+    pub(super) threads: usize,
     pub(super) memory_bytes: usize,
     /// The columns of text, if they are not to be inferred; those that a Parquet file is read as.
     pub(super) schema: Option<RowSchema>,
@@ -72,6 +79,8 @@ enum Source {
     Table(Box<TableScan>, u64),
     Parquet(Box<Scan>),
     Plain(Selected),
+    /// The first rows by a column.
+    First(Option<RecordBatch>),
 }
 
 impl Rows {
@@ -91,7 +100,7 @@ impl Rows {
                 Some(all)
             }
             Source::Parquet(scan) => Some(Counts::of_file(&scan.counts())),
-            Source::Plain(_) => None,
+            Source::Plain(_) | Source::First(_) => None,
         }
     }
 }
@@ -103,6 +112,7 @@ impl Iterator for Rows {
         match &mut self.source {
             Source::Table(scan, _) => scan.next(),
             Source::Parquet(scan) => scan.next(),
+            Source::First(rows) => rows.take().filter(|rows| rows.num_rows() > 0).map(Ok),
             Source::Plain(rows) => rows.next().map(|batch| batch.map_err(|e| e.in_file(&self.path))),
         }
     }
@@ -154,19 +164,51 @@ pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
         Place::Table(storage) => {
             let reader = request.reader();
             let part = request.split.of_table().map_err(|e| e.in_file(path))?;
-            let Request { columns, predicate, limit, .. } = request;
+            let Request { columns, predicate, offset, limit, order, row_numbers, threads, .. } = request;
+            if row_numbers.is_some() {
+                return Err(Error::invalid("--row-numbers is about one Parquet file; a table has many").in_file(path));
+            }
             let table = Table::open(storage)?;
-            let scan = table.scan(TableScanOptions { columns, predicate, limit, part, reader })?;
-            (scan.schema().clone(), Source::Table(Box::new(scan), table.snapshot().stats().bytes))
+            let mut wanted = TableScanOptions { columns, predicate, offset, limit, part, threads, reader };
+            match order {
+                Some(top) => {
+                    wanted.limit = None;
+                    let rows = table.top_k(&top, wanted)?;
+                    (rows.schema(), Source::First(Some(rows)))
+                }
+                None => {
+                    let scan = table.scan(wanted)?;
+                    (scan.schema().clone(), Source::Table(Box::new(scan), table.snapshot().stats().bytes))
+                }
+            }
         }
         Place::Parquet(input) => {
             let options = request.reader();
-            let Request { columns, predicate, limit, schema, split, .. } = request;
+            let Request { columns, predicate, offset, limit, order, row_numbers, threads, schema, split, .. } = request;
             let schema = schema.map(|schema| schema.to_arrow());
-            let wanted = ScanOptions { columns, predicate, limit, schema, ..ScanOptions::default() };
-            let wanted = split.of_file(input.bytes(), wanted);
-            let scan = FileReader::open(input, options)?.scan(wanted)?;
-            (scan.schema().clone(), Source::Parquet(Box::new(scan)))
+            let wanted = ScanOptions {
+                columns,
+                predicate,
+                offset,
+                limit,
+                row_numbers,
+                threads,
+                schema,
+                ..ScanOptions::default()
+            };
+            let mut wanted = split.of_file(input.bytes(), wanted);
+            let file = FileReader::open(input, options)?;
+            match order {
+                Some(top) => {
+                    wanted.limit = None;
+                    let rows = file.top_k(&top, wanted)?;
+                    (rows.schema(), Source::First(Some(rows)))
+                }
+                None => {
+                    let scan = file.scan(wanted)?;
+                    (scan.schema().clone(), Source::Parquet(Box::new(scan)))
+                }
+            }
         }
         Place::Arrow(input) => {
             let rows = Selected::new(arrow::open(&input)?, &request).map_err(|e| e.in_file(path))?;

@@ -16,12 +16,17 @@ pub(super) struct Selected {
     schema: SchemaRef,
     predicate: Option<BoundPredicate>,
     projection: Option<Vec<usize>>,
+    /// Rows still to pass over.
+    skip: u64,
     left: u64,
 }
 
 impl Selected {
     pub(super) fn new(source: Batches, request: &Request) -> Result<Selected> {
         request.split.of_others()?;
+        if request.order.is_some() || request.row_numbers.is_some() {
+            return Err(Error::invalid("--order-by and --row-numbers are about Parquet"));
+        }
         let predicate = request.predicate.as_ref().map(|p| p.bind(&source.schema)).transpose()?;
         let projection = match &request.columns {
             Some(columns) => {
@@ -33,7 +38,8 @@ impl Selected {
             Some(places) => Arc::new(source.schema.project(places)?),
             None => Arc::clone(&source.schema),
         };
-        Ok(Selected { source, schema, predicate, projection, left: request.limit.unwrap_or(u64::MAX) })
+        let (skip, left) = (request.offset, request.limit.unwrap_or(u64::MAX));
+        Ok(Selected { source, schema, predicate, projection, skip, left })
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
@@ -48,9 +54,11 @@ impl Selected {
         if let Some(places) = &self.projection {
             batch = batch.project(places)?;
         }
-        let rows = batch.num_rows().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let first = batch.num_rows().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+        let rows = (batch.num_rows() - first).min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        self.skip -= first as u64;
         self.left -= rows as u64;
-        Ok(if rows < batch.num_rows() { batch.slice(0, rows) } else { batch })
+        Ok(if rows < batch.num_rows() { batch.slice(first, rows) } else { batch })
     }
 }
 
@@ -111,6 +119,8 @@ mod tests {
         let request =
             Request { columns: Some(vec!["b".into()]), predicate: Some(col("a").gt(17)), ..Request::default() };
         assert_eq!(selected(request).unwrap(), [-18, -19]);
+        let request = Request { offset: 8, limit: Some(4), ..Request::default() };
+        assert_eq!(selected(request).unwrap(), [8, 9, 10, 11]);
         assert_eq!(selected(Request { limit: Some(0), ..Request::default() }).unwrap(), [0i64; 0]);
     }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 
 use crate::budget;
@@ -22,7 +23,7 @@ use super::budget::Budget;
 use super::column_chunk::{self, index_range};
 use super::decryption::{self, Decryptor, OpenedFooter};
 use super::inspect::{self, PageInfo};
-use super::scan::{Scan, ScanPlan};
+use super::scan::{self, MinMax, Scan, ScanPlan, TopK};
 use super::split;
 use super::{ReaderOptions, ScanOptions};
 
@@ -127,6 +128,35 @@ impl FileReader {
     /// schema; [`Error::Unsupported`] for a column that cannot be read.
     pub fn scan(&self, options: ScanOptions) -> Result<Scan> {
         Scan::new(Arc::clone(&self.parts), &self.options, options).map_err(|e| e.in_file(self.name()))
+    }
+
+    /// How many rows a scan would give. Where no predicate is asked for, or bounds decide it, no page is read.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn count(&self, options: ScanOptions) -> Result<u64> {
+        let options = ScanOptions { columns: Some(Vec::new()), row_numbers: None, ..options };
+        self.scan(options)?.map(|batch| Ok(batch?.num_rows() as u64)).sum()
+    }
+
+    /// The least and the greatest value of a column among the rows of a scan; none where there is no value. Where exact
+    /// statistics tell, no page is read.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan); [`Error::Invalid`] with a limit or offset, [`Error::Unsupported`] for a nested column.
+    pub fn min_max(&self, column: &str, options: ScanOptions) -> Result<Option<MinMax>> {
+        let scan =
+            options.for_summary(column).and_then(|options| Scan::new(Arc::clone(&self.parts), &self.options, options));
+        scan.and_then(Scan::min_max).map_err(|e| e.in_file(self.name()))
+    }
+
+    /// The rows of a scan with the least or greatest values of a column, in order; which of equal ones is not
+    /// specified. Row groups and pages that cannot hold them are passed over, and other columns are read for them only.
+    ///
+    /// # Errors
+    /// As [`min_max`](Self::min_max).
+    pub fn top_k(&self, top: &TopK, options: ScanOptions) -> Result<RecordBatch> {
+        scan::top_k(&self.parts, &self.options, top, options).map_err(|e| e.in_file(self.name()))
     }
 
     /// Plans a scan: which row groups, and which bytes of the file, before any of these is fetched. Page indexes and Bloom

@@ -53,7 +53,7 @@ pub use evolve::Matching;
 pub(crate) use evolve::{Change, Rules};
 pub use file::FileReader;
 pub use inspect::PageInfo;
-pub use scan::{PlannedGroup, PushDecoder, PushStep, Scan, ScanPlan};
+pub use scan::{MinMax, PlannedGroup, PushDecoder, PushStep, Scan, ScanPlan, TopK};
 pub use verify::{Finding, GroupState, Harm, Verification};
 
 /// How a file is read.

@@ -212,11 +212,14 @@ impl NestedLeaf {
     fn advance(&mut self, rows: usize, keep: bool) -> Result<()> {
         let mut begun = 0;
         loop {
-            // Without lists a row is an entry, and nothing ahead must be seen.
-            if begun == rows && (self.leaf.rep_max == 0 || rows == 0) {
+            // Without lists a row is an entry, and a page that the index names ends with a row: nothing ahead must be seen,
+            // and perhaps fetched, that nobody asked for.
+            let is_taken = self.at == self.ahead.rep.len();
+            let is_page_end = is_taken && self.page.rows_left == 0 && self.page_rows_left == Some(0);
+            if begun == rows && (self.leaf.rep_max == 0 || rows == 0 || is_page_end) {
                 return Ok(());
             }
-            if self.at == self.ahead.rep.len() && !self.fill()? {
+            if is_taken && !self.fill()? {
                 return if begun == rows { Ok(()) } else { Err(self.missing(rows - begun)) };
             }
             let ahead = self.ahead.rep.get(self.at..).unwrap_or_default();

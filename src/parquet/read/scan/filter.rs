@@ -58,17 +58,17 @@ impl Learned {
 }
 
 impl Filter {
-    pub(super) fn new(request: &Request, condition: &Condition) -> Result<Filter> {
+    pub(super) fn new(request: &Request, condition: &Condition) -> Filter {
         let judge = |conjunct: &Conjunct| match conjunct.columns.len() {
-            1 => Judge::new(&conjunct.predicate, &conjunct.schema).map(Some),
-            _ => Ok(None),
+            1 => Judge::new(&conjunct.predicate, &conjunct.schema).ok(),
+            _ => None,
         };
-        Ok(Filter {
-            judges: condition.conjuncts.iter().map(judge).collect::<Result<_>>()?,
+        Filter {
+            judges: condition.conjuncts.iter().map(judge).collect(),
             shares: condition.conjuncts.iter().map(|c| Learned::expected(c.share)).collect(),
             work: request.columns.iter().map(|_| Learned::expected(WORK_UNKNOWN)).collect(),
             share: Learned::expected(1.0),
-        })
+        }
     }
 
     /// Goes to another row group.

@@ -69,7 +69,7 @@ impl Quota {
 
 impl GroupReader {
     pub(super) fn new(request: &Arc<Request>, budget: &Budget) -> Result<GroupReader> {
-        let filter = request.condition.as_ref().map(|condition| Filter::new(request, condition)).transpose()?;
+        let filter = request.condition.as_ref().map(|condition| Filter::new(request, condition));
         Ok(GroupReader {
             request: Arc::clone(request),
             budget: budget.clone(),
@@ -202,7 +202,7 @@ impl GroupReader {
         for ((at, decoder), array) in self.decoders.iter_mut().enumerate().zip(&mut arrays) {
             if matching > 0 && request.columns.get(at).is_some_and(|c| c.is_output) {
                 window.read(at, decoder)?;
-                *array = window.take(at)?;
+                *array = window.take_last(at)?;
             } else {
                 window.pass_over(at, decoder);
             }

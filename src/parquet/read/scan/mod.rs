@@ -16,6 +16,8 @@ mod group;
 mod parallel;
 mod plan;
 mod push;
+mod summary;
+mod top;
 mod window;
 
 use std::collections::VecDeque;
@@ -29,6 +31,9 @@ use self::group::{GroupReader, Quota};
 use self::parallel::{Parallel, Threads};
 use self::plan::{GroupPlan, Request};
 pub use self::push::{PlannedGroup, PushDecoder, PushStep, ScanPlan};
+pub use self::summary::MinMax;
+pub use self::top::TopK;
+pub(super) use self::top::top_k;
 use super::file::FileParts;
 use super::split;
 use super::{ReaderOptions, ScanCounts, ScanOptions};
@@ -123,13 +128,7 @@ impl Scan {
             return Ok(Step::End);
         }
         let is_parallel = self.threads.count > 1 && self.quota.left > self.request.batch_rows as u64;
-        let step = if self.parallel.is_some() || is_parallel {
-            self.next_parallel()
-        } else if self.request.condition.is_some() {
-            self.next_filtered()
-        } else {
-            self.next_plain()
-        };
+        let step = if self.parallel.is_some() || is_parallel { self.next_parallel() } else { self.next_here() };
         let step = step.and_then(|step| match &step {
             Step::Batch(batch) => {
                 self.counts.rows_returned += batch.num_rows() as u64;
@@ -143,6 +142,11 @@ impl Scan {
             self.parallel = None;
             e.in_file(self.request.file.input.name())
         })
+    }
+
+    /// On the caller's thread.
+    fn next_here(&mut self) -> Result<Step> {
+        if self.request.condition.is_some() { self.next_filtered() } else { self.next_plain() }
     }
 
     fn next_plain(&mut self) -> Result<Step> {

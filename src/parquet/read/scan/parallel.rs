@@ -324,7 +324,11 @@ impl Worker<'_> {
                         }
                     }
                 }
-                Ending::Failed(e) => state.fail(part.number, e),
+                Ending::Failed(e) => {
+                    // It may hold what it read before.
+                    reader = None;
+                    state.fail(part.number, e);
+                }
             }
             self.shared.changed.notify_all();
         }

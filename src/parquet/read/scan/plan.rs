@@ -5,13 +5,15 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::parquet::format::Type;
+use crate::parquet::read::bounds;
 use crate::parquet::read::budget::Budget;
-use crate::parquet::read::evolve::{ColumnReader, Columns, Found};
+use crate::parquet::read::evolve::{ColumnReader, Columns, Found, Origin};
 use crate::parquet::read::file::FileParts;
 use crate::parquet::read::prune::{Answer, Named, Question};
 use crate::parquet::read::selection::Selection;
 use crate::parquet::read::{Pruning, ReaderOptions, ScanCounts, ScanOptions};
-use crate::predicate::{BoundPredicate, ColumnPath, Predicate, Step};
+use crate::predicate::{BoundPredicate, ColumnBounds, ColumnPath, Predicate, Step};
 
 /// What is asked for. Those who read parts of the file share it.
 #[derive(Debug)]
@@ -36,6 +38,14 @@ pub(super) enum Output {
     Column(usize),
     /// The rows' places in the file.
     RowNumbers,
+}
+
+/// What statistics say of a column in a row group.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub bounds: ColumnBounds,
+    /// Whether both bounds are values of the column, and no NaN is beyond them.
+    pub is_exact: bool,
 }
 
 /// A column that is decoded.
@@ -162,6 +172,30 @@ impl Request {
     fn question<'a>(&'a self, predicate: &'a BoundPredicate, columns: &'a [Named]) -> Question<'a> {
         let Request { file, pruning, verify_crc, .. } = self;
         Question { file, columns, predicate, pruning: *pruning, verify_crc: *verify_crc }
+    }
+
+    /// What statistics say of a column, of this place among those that are decoded, if it is as the file has it.
+    pub(super) fn known(&self, column: usize, group: usize) -> Result<Known> {
+        let found = self.columns.get(column).map(|column| &column.found);
+        let Some(Found { leaf: Some(number), origin: Origin::File(_, None), .. }) = found else {
+            return Ok(Known::default());
+        };
+        let leaf = self.file.leaf(*number)?;
+        let chunk = self.file.open_chunk(group, *number);
+        let (true, true, Ok((meta, _))) = (leaf.is_flat(), self.pruning.statistics, chunk) else {
+            return Ok(Known::default());
+        };
+        let order = bounds::order(&self.file.footer, leaf, *number);
+        let rows = self.file.group_rows(group)?;
+        let bounds = bounds::of_statistics(meta.statistics.as_ref(), leaf, order, rows);
+        // Values of a fixed width are cut short by nobody; those of INT96 may run over.
+        let by_default = !matches!(leaf.physical, Type::ByteArray | Type::FixedLenByteArray | Type::Int96);
+        let is_exact = meta.statistics.as_ref().is_some_and(|statistics| {
+            let flags = [statistics.is_min_value_exact, statistics.is_max_value_exact];
+            flags.iter().all(|flag| flag.unwrap_or(by_default))
+        });
+        let may_be_nan = leaf.data_type.is_floating() && bounds.nan_count != Some(0);
+        Ok(Known { bounds, is_exact: is_exact && !may_be_nan })
     }
 
     /// Which columns have to be read for a row group.

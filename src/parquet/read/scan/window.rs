@@ -14,7 +14,7 @@ use std::ops::Range;
 use arrow_array::{ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
 use arrow_buffer::builder::BooleanBufferBuilder;
-use arrow_select::filter::FilterBuilder;
+use arrow_select::filter::{FilterBuilder, FilterPredicate};
 
 use crate::error::Result;
 use crate::parquet::read::column::{Column, Judge, Kept};
@@ -125,6 +125,8 @@ pub(super) struct Window {
     pub alive_rows: usize,
     /// One a column.
     slots: Vec<Slot>,
+    /// What makes of these rows those that are alive at the end.
+    filters: Vec<(Runs, FilterPredicate)>,
 }
 
 impl Window {
@@ -134,7 +136,7 @@ impl Window {
         let end = selection.ranges().last().map_or(start, |r| r.end);
         let alive = BooleanBuffer::new_set(rows);
         let slots = std::iter::repeat_with(|| Slot::Unread).take(columns).collect();
-        Window { selection, start, end, rows, alive, alive_rows: rows, slots }
+        Window { selection, start, end, rows, alive, alive_rows: rows, slots, filters: Vec::new() }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -232,6 +234,24 @@ impl Window {
         alive.append_buffer(&self.alive.slice(first, end.saturating_sub(first)));
         alive.append_n(self.rows - alive.len(), false);
         self.set_alive(alive.finish());
+    }
+
+    /// A column for the rows that are alive at the end, once it has been read.
+    pub(super) fn take_last(&mut self, column: usize) -> Result<Option<ArrayRef>> {
+        let slot = self.slots.get_mut(column).map(|slot| std::mem::replace(slot, Slot::Done));
+        let Some(Slot::Read(array, runs)) = slot else { return Ok(None) };
+        if runs.rows() == self.alive_rows {
+            return Ok(Some(array));
+        }
+        // Most columns are read for the same rows.
+        if let Some((_, filter)) = self.filters.iter().find(|(of, _)| *of == runs) {
+            return Ok(Some(filter.filter(&array)?));
+        }
+        let mask = BooleanArray::new(runs.narrow(&self.alive), None);
+        let filter = FilterBuilder::new(&mask).optimize().build();
+        let array = filter.filter(&array)?;
+        self.filters.push((runs, filter));
+        Ok(Some(array))
     }
 
     /// A column for the rows that are alive, once it has been read.
