@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use super::chunk_place::{self, ChunkPlace};
 use super::encryption::EncryptionAlgorithm;
 use super::metadata::{ColumnChunk, ColumnOrder, FileMetaData, KeyValue, SortingColumn};
 use super::schema::SchemaElement;
@@ -124,6 +125,12 @@ impl Footer {
 
     /// Decodes a column chunk; [`Error::Invalid`] for one that is not there.
     pub fn chunk(&self, group: usize, column: usize) -> Result<ColumnChunk> {
+        let (bytes, base) = self.chunk_bytes(group, column)?;
+        thrift::decode(bytes, base).map(|(chunk, _)| chunk)
+    }
+
+    /// The bytes from a column chunk on, and the file position of the first.
+    fn chunk_bytes(&self, group: usize, column: usize) -> Result<(&[u8], u64)> {
         let groups = self.groups.len();
         let Some(found) = self.groups.get(group) else {
             return Err(Error::invalid(format!("there is no row group {group}: the file has {groups}, from 0 on")));
@@ -132,8 +139,17 @@ impl Footer {
             let columns = found.columns;
             return Err(Error::invalid(format!("there is no column {column}: the file has {columns}, from 0 on")));
         };
-        let bytes = self.bytes.get(at as usize..).unwrap_or_default();
-        thrift::decode(bytes, self.base + u64::from(at)).map(|(chunk, _)| chunk)
+        Ok((self.bytes.get(at as usize..).unwrap_or_default(), self.base + u64::from(at)))
+    }
+
+    /// Where a column chunk lies: what [`chunk`](Self::chunk) says of it but for all that takes memory. None where its metadata
+    /// is encrypted or not here, or its pages are in another file.
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk).
+    pub fn place(&self, group: usize, column: usize) -> Result<Option<ChunkPlace>> {
+        let (bytes, base) = self.chunk_bytes(group, column)?;
+        chunk_place::read(&mut Reader::new(bytes, base))
     }
 
     /// Bytes that the chunks of a row group take as they are stored: their sum where the group tells it, as writers of old do
@@ -375,6 +391,8 @@ mod tests {
             assert_eq!(lean.sorting_columns, group.sorting_columns);
             for (c, chunk) in group.columns.iter().enumerate() {
                 assert_eq!(footer.chunk(g, c).expect("decodes"), *chunk);
+                let place = footer.place(g, c).expect("decodes");
+                assert_eq!(place, chunk.meta_data.as_ref().map(ChunkPlace::from));
             }
         }
         assert_eq!(footer.whole().expect("decodes"), &metadata);

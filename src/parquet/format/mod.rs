@@ -8,6 +8,7 @@
 )]
 
 pub mod bloom_filter;
+pub mod chunk_place;
 pub mod encryption;
 pub mod footer;
 pub mod index;
@@ -19,6 +20,7 @@ pub mod schema;
 mod skip;
 pub(crate) mod thrift;
 
+pub use chunk_place::{ChunkPlace, EncodingSet};
 pub use index::{BoundaryOrder, ColumnIndex, OffsetIndex, PageLocation};
 pub use lazy::{Footer, FooterLimits, Group};
 pub use metadata::{

@@ -4,11 +4,11 @@
 
 use std::ops::Range;
 
-use super::metadata::ColumnMetaData;
+use super::chunk_place::ChunkPlace;
 use crate::error::{Error, Result};
 
 /// Where a chunk's pages lie: from its dictionary page if there is one before the data pages.
-pub fn byte_range(meta: &ColumnMetaData, file_bytes: u64) -> Result<Range<u64>> {
+pub fn byte_range(meta: &ChunkPlace, file_bytes: u64) -> Result<Range<u64>> {
     let start = match meta.dictionary_page_offset {
         // Some writers leave 0 for "none".
         Some(dictionary) if dictionary > 0 && dictionary < meta.data_page_offset => dictionary,

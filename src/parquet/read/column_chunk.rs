@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 use crate::parquet::format::encryption::{self, ChunkCipher, ModuleType};
 pub(super) use crate::parquet::format::place::{byte_range, index_range, overrun};
 use crate::parquet::format::thrift;
-use crate::parquet::format::{Codec, ColumnChunk, ColumnMetaData, Encoding, OffsetIndex, PageHeader, PageType};
+use crate::parquet::format::{
+    ChunkPlace, Codec, ColumnChunk, ColumnMetaData, Encoding, OffsetIndex, PageHeader, PageType,
+};
 use crate::storage::Input;
 
 use super::selection::Selection;
@@ -89,7 +91,7 @@ impl ChunkPages {
     /// pages that `selection` touches are fetched. In a flat column a value is a row.
     pub(super) fn new(
         input: Arc<dyn Input>,
-        meta: &ColumnMetaData,
+        meta: &ChunkPlace,
         overrun: u64,
         is_flat: bool,
         spans: Option<Arc<[PageSpan]>>,
@@ -114,7 +116,7 @@ impl ChunkPages {
             ordinal: 0,
             dictionary: None,
             has_dictionary: false,
-            may_be_dictionary: meta.encodings.iter().any(is_dictionary),
+            may_be_dictionary: DICTIONARY_ENCODINGS.iter().any(|&e| meta.encodings.contains(e)),
             bytes_fetched: 0,
             pages_skipped: 0,
         })
@@ -403,7 +405,7 @@ pub(super) fn spans(
     file_bytes: u64,
     rows: usize,
 ) -> Option<Arc<[PageSpan]>> {
-    let chunk = byte_range(meta, file_bytes).ok()?;
+    let chunk = byte_range(&meta.into(), file_bytes).ok()?;
     let pages = &index.page_locations;
     let firsts = pages.iter().map(|p| usize::try_from(p.first_row_index).ok());
     let ends = firsts.clone().skip(1).chain([Some(rows)]);
@@ -430,9 +432,8 @@ pub(super) fn metadata(chunk: ColumnChunk) -> Result<ColumnMetaData> {
     chunk.meta_data.ok_or_else(|| Error::unsupported("the chunk's metadata is not in the footer"))
 }
 
-fn is_dictionary(encoding: &Encoding) -> bool {
-    matches!(encoding, Encoding::RleDictionary | Encoding::PlainDictionary)
-}
+/// Those of indices into a dictionary.
+const DICTIONARY_ENCODINGS: [Encoding; 2] = [Encoding::PlainDictionary, Encoding::RleDictionary];
 
 /// The ranges to fetch for the pages that are touched, neighbours joined.
 fn fetches(spans: &[PageSpan], selection: &Selection) -> Vec<Range<u64>> {
@@ -477,14 +478,18 @@ mod tests {
         }
     }
 
+    fn place(dictionary: Option<i64>, data: i64, size: i64) -> ChunkPlace {
+        ChunkPlace::from(&meta(dictionary, data, size))
+    }
+
     #[test]
     fn a_chunk_starts_at_its_first_page() {
-        assert_eq!(byte_range(&meta(None, 4, 96), 100).expect("fits"), 4..100);
-        assert_eq!(byte_range(&meta(Some(0), 40, 10), 100).expect("fits"), 40..50);
-        assert_eq!(byte_range(&meta(Some(30), 40, 20), 100).expect("fits"), 30..50);
-        assert_eq!(byte_range(&meta(Some(60), 40, 20), 100).expect("fits"), 40..60);
+        assert_eq!(byte_range(&place(None, 4, 96), 100).expect("fits"), 4..100);
+        assert_eq!(byte_range(&place(Some(0), 40, 10), 100).expect("fits"), 40..50);
+        assert_eq!(byte_range(&place(Some(30), 40, 20), 100).expect("fits"), 30..50);
+        assert_eq!(byte_range(&place(Some(60), 40, 20), 100).expect("fits"), 40..60);
         for wrong in [meta(None, 4, 97), meta(None, -4, 9), meta(None, 4, -9), meta(None, i64::MAX, i64::MAX)] {
-            assert!(byte_range(&wrong, 100).is_err());
+            assert!(byte_range(&ChunkPlace::from(&wrong), 100).is_err());
         }
     }
 

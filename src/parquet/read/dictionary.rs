@@ -88,7 +88,7 @@ fn is_whole(meta: &ColumnMetaData) -> bool {
 
 /// Where the dictionary page lies: from its own offset to that of the first data page. None if either is not told.
 fn range(meta: &ColumnMetaData, file_bytes: u64) -> Result<Option<Range<u64>>> {
-    let chunk = column_chunk::byte_range(meta, file_bytes)?;
+    let chunk = column_chunk::byte_range(&meta.into(), file_bytes)?;
     let data = u64::try_from(meta.data_page_offset).ok().filter(|&data| data > chunk.start && data <= chunk.end);
     Ok(data.map(|data| chunk.start..data))
 }

@@ -85,7 +85,7 @@ impl FieldReader {
         for number in self.leaves.clone() {
             let leaf = file.leaf(number)?;
             let place = |e: Error| e.in_column(leaf.name());
-            let (meta, cipher) = file.open_chunk(group, number).map_err(place)?;
+            let (meta, cipher) = file.open_pages(group, number).map_err(place)?;
             // A full scan needs no index, so that it cannot fail by one.
             let spans = if is_selective { prune::spans(file, group, number)? } else { None };
             let input = Arc::clone(data);

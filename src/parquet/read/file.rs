@@ -13,7 +13,7 @@ use crate::parquet::format::bloom_filter::BloomFilter;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
 use crate::parquet::format::{
-    ColumnChunk, ColumnIndex, ColumnMetaData, FileMetaData, Footer, FooterLimits, OffsetIndex, thrift,
+    ChunkPlace, ColumnChunk, ColumnIndex, ColumnMetaData, FileMetaData, Footer, FooterLimits, OffsetIndex, thrift,
 };
 use crate::predicate::ColumnBounds;
 use crate::storage::Input;
@@ -313,6 +313,14 @@ impl FileParts {
         let metadata = column_chunk::metadata(chunk)?;
         column_chunk::byte_range(&metadata, self.footer_start)?;
         Ok((metadata, cipher))
+    }
+
+    /// Where a chunk lies, and what opens its pages where it is encrypted.
+    pub(super) fn open_pages(&self, group: usize, leaf: usize) -> Result<(ChunkPlace, Option<ChunkCipher>)> {
+        match self.footer.place(group, leaf)? {
+            Some(place) => Ok((place, None)),
+            None => self.open_chunk(group, leaf).map(|(meta, cipher)| ((&meta).into(), cipher)),
+        }
     }
 
     fn cipher(&self, chunk: &ColumnChunk, group: usize, leaf: usize) -> Result<Option<ChunkCipher>> {

@@ -45,7 +45,8 @@ pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec
     let leaf = file.leaf(column)?;
     let rows = file.group_rows(group)?;
     let order = bounds::order(&file.footer, leaf, column);
-    let chunk_pages = ChunkPages::new(file.input.clone(), &meta, file.overrun, true, None, &Selection::all(rows))?;
+    let chunk_pages =
+        ChunkPages::new(file.input.clone(), &(&meta).into(), file.overrun, true, None, &Selection::all(rows))?;
     let mut chunk_pages = chunk_pages.with_cipher(cipher);
     let mut pages = Vec::new();
     let mut data_rows = Vec::new();

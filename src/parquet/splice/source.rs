@@ -154,7 +154,7 @@ impl Source {
             return Err(Error::unsupported(format!("the chunk lies in another file, {path}")));
         }
         let Some(meta) = &chunk.meta_data else { return Err(Error::corrupt("the chunk has no metadata")) };
-        let range = place::byte_range(meta, self.footer_start)?;
+        let range = place::byte_range(&meta.into(), self.footer_start)?;
         let dictionary = meta.dictionary_page_offset.and_then(|at| u64::try_from(at).ok()).filter(|at| *at > 0);
         // Of a chunk without values, some writers tell of a place that nothing is at.
         if let Some(dictionary) = dictionary.filter(|at| meta.num_values > 0 && !range.contains(at)) {

@@ -213,10 +213,12 @@ impl ByteArrays {
             self.extremes = Some(Extremes { low: (front, range.clone()), high: (front, range) });
             return;
         };
-        let below = front < extremes.low.0
-            || (front == extremes.low.0 && compare(self.order, value, at(&extremes.low.1)) == Ordering::Less);
         let above = front > extremes.high.0
             || (front == extremes.high.0 && compare(self.order, value, at(&extremes.high.1)) == Ordering::Greater);
+        // Sorted values are above all before them: the least one need not be looked at.
+        let below = !above
+            && (front < extremes.low.0
+                || (front == extremes.low.0 && compare(self.order, value, at(&extremes.low.1)) == Ordering::Less));
         if let Some(extremes) = self.extremes.as_mut().filter(|_| below || above) {
             if below {
                 extremes.low = (front, range.clone());

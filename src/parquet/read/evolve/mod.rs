@@ -60,8 +60,6 @@ pub(super) enum Origin {
 /// A column of the scan.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    /// Its place in the schema.
-    pub number: usize,
     pub field: Arc<Field>,
     /// The first leaf of the file's field, if there is one.
     pub leaf: Option<usize>,
@@ -76,27 +74,31 @@ impl Columns {
         }
     }
 
-    /// The column of this name; [`Error::Invalid`] when there is none, or none can be made of the file's.
-    pub(super) fn find(&self, file: &FileParts, name: &str) -> Result<Found> {
+    /// The place of the column of this name, the first of these; [`Error::Invalid`] when there is none.
+    pub(super) fn number(&self, name: &str) -> Result<usize> {
         let fields = self.schema.fields();
-        let Some((number, field)) = fields.iter().enumerate().find(|(_, f)| f.name() == name) else {
+        let number = fields.iter().position(|f| f.name() == name);
+        number.ok_or_else(|| {
             let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
-            return Err(Error::invalid(format!("there is no column {name}; the columns are {}", names.join(", "))));
+            Error::invalid(format!("there is no column {name}; the columns are {}", names.join(", ")))
+        })
+    }
+
+    /// The column of this number; [`Error::Invalid`] when it is not there, or cannot be made of the file's.
+    pub(super) fn find(&self, file: &FileParts, number: usize) -> Result<Found> {
+        let fields = self.schema.fields();
+        let Some(field) = fields.get(number) else {
+            return Err(Error::invalid(format!("there is no column {number}: there are {}", fields.len())));
         };
         let field = Arc::clone(field);
         let Some((matching, defaults)) = &self.asked else {
-            return Ok(Found {
-                number,
-                leaf: Some(first_leaf(file, number)?),
-                field,
-                origin: Origin::File(number, None),
-            });
+            return Ok(Found { leaf: Some(first_leaf(file, number)?), field, origin: Origin::File(number, None) });
         };
         let there = file.schema.arrow.fields();
         let mut rules = Rules { matching: *matching, defaults, rounds: false, is_int96: false };
         let Some(at) = rules.position(&field, there, "")? else {
             let value = rules.constant(&field, field.name())?;
-            return Ok(Found { number, field, leaf: None, origin: Origin::Constant(value) });
+            return Ok(Found { field, leaf: None, origin: Origin::Constant(value) });
         };
         let leaf = first_leaf(file, at)?;
         rules.is_int96 = file.leaf(leaf)?.physical == Type::Int96;
@@ -104,7 +106,7 @@ impl Columns {
             Some(there) => Change::new(there, &field, &rules, field.name())?,
             None => None,
         };
-        Ok(Found { number, field, leaf: Some(leaf), origin: Origin::File(at, change.map(Arc::new)) })
+        Ok(Found { field, leaf: Some(leaf), origin: Origin::File(at, change.map(Arc::new)) })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a scan asks for, against what the file has: columns, conditions, and of each row group the rows to read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -101,37 +102,52 @@ impl Request {
         if let Some(name) = numbers.as_ref().filter(|name| all.fields().iter().any(|f| f.name() == *name)) {
             return Err(Error::invalid(format!("row numbers as {name}: there is a column of that name")));
         }
-        let names = options.columns.take();
-        let mut names = names.unwrap_or_else(|| all.fields().iter().map(|f| f.name().clone()).collect());
-        names.extend(numbers.iter().filter(|&name| !names.contains(name)).cloned().collect::<Vec<_>>());
         let mut columns: Vec<Wanted> = Vec::new();
-        let mut add = |name: &str, is_output: bool| -> Result<Place> {
-            let found = named.find(&file, name)?;
-            let at = match columns.iter().position(|c| c.found.number == found.number) {
-                Some(at) => at,
-                None => {
-                    columns.push(Wanted { name: name.to_owned(), found: found.clone(), is_output: false });
-                    columns.len() - 1
-                }
-            };
+        // Where each field of the schema stands among them: wide files have many.
+        let mut places: HashMap<usize, usize> = HashMap::new();
+        let mut add = |number: usize, is_output: bool| -> Result<Place> {
+            let found = named.find(&file, number)?;
+            let at = *places.entry(number).or_insert_with(|| {
+                columns.push(Wanted { name: found.field.name().clone(), found: found.clone(), is_output: false });
+                columns.len() - 1
+            });
             if let Some(column) = columns.get_mut(at) {
                 column.is_output |= is_output;
             }
             Ok((at, found))
         };
-        let mut of_filter = |name: &str| add(name, false);
+        let mut of_filter = |name: &str| add(named.number(name)?, false);
         let condition = options.predicate.take().map(|p| Condition::new(p, all, &file, &mut of_filter)).transpose()?;
-        let mut output = Vec::with_capacity(names.len());
-        let mut fields = Vec::with_capacity(names.len());
-        for name in &names {
-            if numbers.as_ref() == Some(name) {
-                output.push(Output::RowNumbers);
-                fields.push(Arc::new(Field::new(name, DataType::Int64, false)));
-                continue;
-            }
-            let (at, found) = add(name, true)?;
+        let mut output = Vec::new();
+        let mut fields = Vec::new();
+        let mut hold = |number: usize| -> Result<()> {
+            let (at, found) = add(number, true)?;
             output.push(Output::Column(at));
             fields.push(found.field);
+            Ok(())
+        };
+        let mut numbers_at = Vec::new();
+        match options.columns.take() {
+            None => (0..all.fields().len()).try_for_each(&mut hold)?,
+            Some(names) => {
+                let by_name = (names.len() > FEW).then(|| by_name(all));
+                for (at, name) in names.iter().enumerate() {
+                    match by_name.as_ref().and_then(|by_name| by_name.get(name.as_str())) {
+                        Some(&number) => hold(number)?,
+                        None if numbers.as_ref() == Some(name) => numbers_at.push(at),
+                        None => hold(named.number(name)?)?,
+                    }
+                }
+            }
+        }
+        if let Some(name) = &numbers {
+            if numbers_at.is_empty() {
+                numbers_at.push(output.len());
+            }
+            for at in numbers_at {
+                output.insert(at, Output::RowNumbers);
+                fields.insert(at, Arc::new(Field::new(name, DataType::Int64, false)));
+            }
         }
         let schema = Arc::new(Schema::new_with_metadata(fields, all.metadata().clone()));
         let (verify_crc, batch_rows, pruning) = (reader.verify_crc, reader.batch_rows, options.pruning);
@@ -219,6 +235,14 @@ impl Request {
         // These are counts: a chunk that cannot be read is an error where its column is.
         self.file.footer.stored_bytes(number).flatten().fold(0, u64::saturating_add)
     }
+}
+
+/// So many names are looked for one by one.
+const FEW: usize = 16;
+
+/// The first field of each name.
+fn by_name(schema: &Schema) -> HashMap<&str, usize> {
+    schema.fields().iter().enumerate().rev().map(|(number, field)| (field.name().as_str(), number)).collect()
 }
 
 /// Where a column stands among those that are decoded, and what it is.
