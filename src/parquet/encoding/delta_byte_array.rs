@@ -15,13 +15,30 @@ pub fn encode<'v>(values: impl Iterator<Item = &'v [u8]> + Clone, out: &mut Vec<
     let mut suffixes: Vec<&[u8]> = Vec::new();
     let mut last: &[u8] = &[];
     for value in values {
-        let prefix = last.iter().zip(value).take_while(|(a, b)| a == b).count();
+        let prefix = common_prefix(last, value);
         prefixes.push(prefix as i32);
         suffixes.push(value.get(prefix..).unwrap_or_default());
         last = value;
     }
     delta::encode(&prefixes, out);
     delta_length::encode(suffixes.iter().copied(), out);
+}
+
+/// How many bytes both begin with.
+#[inline]
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    let (a_words, _) = a.as_chunks::<8>();
+    let (b_words, _) = b.as_chunks::<8>();
+    let mut same = 0;
+    for (a, b) in a_words.iter().zip(b_words) {
+        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differ != 0 {
+            return same + (differ.trailing_zeros() / 8) as usize;
+        }
+        same += 8;
+    }
+    let (a, b) = (a.get(same..).unwrap_or_default(), b.get(same..).unwrap_or_default());
+    same + a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Decodes the values one after another.

@@ -65,8 +65,32 @@ pub fn split(bytes: &[u8], count: usize, width: usize) -> Result<(&[u8], &[u8])>
 #[inline]
 pub fn encode_byte_array(value: &[u8], out: &mut Vec<u8>) {
     debug_assert!(u32::try_from(value.len()).is_ok());
-    out.extend_from_slice(&(value.len() as u32).to_le_bytes());
-    out.extend_from_slice(value);
+    let length = (value.len() as u32).to_le_bytes();
+    // Two halves that overlap: copies of a fixed length, each a few instructions, where one of any length is a call.
+    if let (8..=16, Some(first), Some(last)) = (value.len(), value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        append_halves(length, *first, *last, value.len(), out);
+    } else if let (17..=32, Some(first), Some(last)) =
+        (value.len(), value.first_chunk::<16>(), value.last_chunk::<16>())
+    {
+        append_halves(length, *first, *last, value.len(), out);
+    } else {
+        out.extend_from_slice(&length);
+        out.extend_from_slice(value);
+    }
+}
+
+/// Appends `head`, then `len` bytes that begin with `first` and end with `last`, and are no longer than both.
+#[inline(always)]
+fn append_halves<const H: usize>(head: [u8; 4], first: [u8; H], last: [u8; H], len: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&head);
+    out.extend_from_slice(&first);
+    out.extend_from_slice(&[0; H]);
+    let end = start + head.len() + len;
+    if let Some(to) = out.get_mut(end - H..end) {
+        to.copy_from_slice(&last);
+    }
+    out.truncate(end);
 }
 
 /// Reads byte strings one after another.
@@ -156,6 +180,18 @@ mod tests {
         assert_eq!(values.read().expect("second"), b"abc");
         assert!(values.read().is_err());
         assert!(ByteArrays::new(&[0xff, 0xff, 0xff, 0xff, 1]).read().is_err());
+    }
+
+    #[test]
+    fn byte_arrays_of_all_lengths_are_written_whole() {
+        let all: Vec<Vec<u8>> = (0..70u8).map(|n| (0..n).collect()).collect();
+        let mut out = Vec::new();
+        all.iter().for_each(|value| encode_byte_array(value, &mut out));
+        let mut values = ByteArrays::new(&out);
+        for value in &all {
+            assert_eq!(values.read().expect("reads"), value);
+        }
+        assert_eq!(values.remaining(), 0);
     }
 
     #[test]

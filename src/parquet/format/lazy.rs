@@ -32,6 +32,8 @@ pub struct Footer {
     base: u64,
     /// Where in `bytes` each column chunk begins, row group after row group.
     chunks: Vec<u32>,
+    /// The place of each in the file, if all were asked for.
+    places: Option<Vec<Option<ChunkPlace>>>,
     /// What the fields above take in memory, and what all of the footer may take besides.
     memory_bytes: usize,
     memory_left: usize,
@@ -45,6 +47,8 @@ pub struct FooterLimits {
     pub memory_bytes: usize,
     /// Elements of the schema.
     pub schema_elements: usize,
+    /// Whether the places of all column chunks are read at once.
+    pub places: bool,
 }
 
 /// A row group, its column chunks aside.
@@ -82,6 +86,7 @@ impl Footer {
         let mut encryption_algorithm = None;
         let mut footer_signing_key_metadata = None;
         let mut chunks = Vec::new();
+        let mut places = limits.places.then(Vec::new);
         let mut r = Reader::within(&bytes, base, limits.memory_bytes);
         r.fields(|r, id, kind| {
             match (id, kind) {
@@ -90,7 +95,8 @@ impl Footer {
                 (3, _) => num_rows = r.value(kind)?.or(num_rows),
                 (4, Kind::List) => {
                     chunks.clear();
-                    groups = Some(row_groups(r, &mut chunks)?);
+                    places.iter_mut().for_each(Vec::clear);
+                    groups = Some(row_groups(r, &mut chunks, &mut places)?);
                 }
                 (5, _) => key_value_metadata = r.value(kind)?.or(key_value_metadata.take()),
                 (6, _) => created_by = r.value(kind)?.or(created_by.take()),
@@ -115,6 +121,7 @@ impl Footer {
             footer_signing_key_metadata,
             base,
             chunks,
+            places,
             memory_bytes,
             memory_left: r.memory_left(),
             whole: OnceLock::new(),
@@ -148,6 +155,11 @@ impl Footer {
     /// # Errors
     /// As [`chunk`](Self::chunk).
     pub fn place(&self, group: usize, column: usize) -> Result<Option<ChunkPlace>> {
+        if let (Some(places), Some(found)) = (&self.places, self.groups.get(group))
+            && let Some(place) = places.get(found.first + column).filter(|_| column < found.columns)
+        {
+            return Ok(place.clone());
+        }
         let (bytes, base) = self.chunk_bytes(group, column)?;
         chunk_place::read(&mut Reader::new(bytes, base))
     }
@@ -160,8 +172,8 @@ impl Footer {
         let told = found.and_then(|group| group.total_compressed_size).and_then(bytes);
         let untold = found.filter(|_| told.is_none()).map_or(0, |group| group.columns);
         let of_chunk = move |column| {
-            let meta = self.chunk(group, column)?.meta_data;
-            Ok(meta.and_then(|meta| bytes(meta.total_compressed_size)).unwrap_or(0))
+            let place = self.place(group, column)?;
+            Ok(place.and_then(|place| bytes(place.total_compressed_size)).unwrap_or(0))
         };
         told.map(Ok).into_iter().chain((0..untold).map(of_chunk))
     }
@@ -216,19 +228,23 @@ fn elements(r: &mut Reader<'_>, count_max: usize) -> Result<Vec<SchemaElement>> 
     Ok(elements)
 }
 
-fn row_groups(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Vec<Group>> {
+fn row_groups(
+    r: &mut Reader<'_>,
+    chunks: &mut Vec<u32>,
+    places: &mut Option<Vec<Option<ChunkPlace>>>,
+) -> Result<Vec<Group>> {
     let (kind, count) = r.list()?;
     structs(r, kind, count)?;
     // The count is bounded by the bytes, not by what the groups take in memory.
     r.take_memory(count.saturating_mul(size_of::<Group>()))?;
     let mut groups = Vec::with_capacity(count.min(4096));
     for _ in 0..count {
-        groups.push(row_group(r, chunks)?);
+        groups.push(row_group(r, chunks, places)?);
     }
     Ok(groups)
 }
 
-fn row_group(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Group> {
+fn row_group(r: &mut Reader<'_>, chunks: &mut Vec<u32>, places: &mut Option<Vec<Option<ChunkPlace>>>) -> Result<Group> {
     let first = chunks.len();
     let mut columns = None;
     let (mut total_byte_size, mut num_rows, mut total_compressed_size) = (None, None, None);
@@ -240,9 +256,16 @@ fn row_group(r: &mut Reader<'_>, chunks: &mut Vec<u32>) -> Result<Group> {
                 structs(r, kind, count)?;
                 r.take_memory(count.saturating_mul(size_of::<u32>()))?;
                 chunks.truncate(first);
+                if let Some(places) = places {
+                    r.take_memory(count.saturating_mul(size_of::<Option<ChunkPlace>>()))?;
+                    places.truncate(first);
+                }
                 for _ in 0..count {
                     chunks.push(u32::try_from(r.cursor.position()).unwrap_or(u32::MAX));
-                    r.skip(Kind::Struct)?;
+                    match places {
+                        Some(places) => places.push(chunk_place::read(r)?),
+                        None => r.skip(Kind::Struct)?,
+                    }
                 }
                 columns = Some(count);
             }
@@ -348,7 +371,7 @@ mod tests {
         }
     }
 
-    const LIMITS: FooterLimits = FooterLimits { memory_bytes: 1 << 20, schema_elements: 100 };
+    const LIMITS: FooterLimits = FooterLimits { memory_bytes: 1 << 20, schema_elements: 100, places: false };
 
     #[test]
     fn what_it_takes_in_memory_is_bounded() {
@@ -367,7 +390,7 @@ mod tests {
         };
         let bytes: Bytes = thrift::encode(&FileMetaData { schema: (0..9).map(element).collect(), ..metadata() }).into();
         let of = |memory_bytes, schema_elements| {
-            Footer::decode(bytes.clone(), 0, FooterLimits { memory_bytes, schema_elements })
+            Footer::decode(bytes.clone(), 0, FooterLimits { memory_bytes, schema_elements, ..LIMITS })
         };
         assert_eq!(of(1 << 20, 8).expect_err("too many").kind(), "limit");
         assert_eq!(of(400, 9).expect_err("three groups").kind(), "limit");
@@ -381,6 +404,8 @@ mod tests {
         let metadata = metadata();
         let (footer, schema) = Footer::decode(thrift::encode(&metadata).into(), 1000, LIMITS).expect("decodes");
         assert_eq!(schema, metadata.schema);
+        let at_once = FooterLimits { places: true, ..LIMITS };
+        let (placed, _) = Footer::decode(thrift::encode(&metadata).into(), 1000, at_once).expect("decodes");
         assert_eq!((footer.version, footer.num_rows, footer.created_by.as_deref()), (2, 3, Some("someone")));
         assert_eq!(footer.key_value_metadata, metadata.key_value_metadata);
         assert_eq!(footer.footer_signing_key_metadata, Some(vec![1, 2]));
@@ -393,10 +418,12 @@ mod tests {
                 assert_eq!(footer.chunk(g, c).expect("decodes"), *chunk);
                 let place = footer.place(g, c).expect("decodes");
                 assert_eq!(place, chunk.meta_data.as_ref().map(ChunkPlace::from));
+                assert_eq!(placed.place(g, c).expect("decoded"), place);
             }
         }
         assert_eq!(footer.whole().expect("decodes"), &metadata);
         assert_eq!(footer.chunk(1, 20).expect_err("not there").kind(), "invalid");
+        assert_eq!(placed.place(1, 20).expect_err("not there").kind(), "invalid");
         assert_eq!(footer.chunk(3, 0).expect_err("not there").kind(), "invalid");
     }
 

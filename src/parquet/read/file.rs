@@ -67,6 +67,17 @@ impl FileReader {
         Ok(FileReader { parts: Arc::new(parts), options })
     }
 
+    /// Reads the footer alone, with the places of all column chunks: what a planner wants of many files. No schema is made of
+    /// it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read_footer(input: &dyn Input, options: &ReaderOptions) -> Result<Footer> {
+        let mut memory = Budget::of(options).memory().reservation();
+        let opened = open_footer(input, options, &mut memory, true).map_err(|e| e.in_file(input.name()))?;
+        Ok(opened.footer)
+    }
+
     /// The Arrow schema of all columns; nested ones stand in it, but cannot be read yet.
     pub fn schema(&self) -> &SchemaRef {
         &self.parts.schema.arrow
@@ -232,24 +243,9 @@ impl FileParts {
         if options.batch_rows == 0 {
             return Err(Error::invalid("batch_rows is 0: a batch needs a row"));
         }
-        let file_bytes = input.bytes();
-        let guess = file_bytes.saturating_sub(TAIL_GUESS_BYTES)..file_bytes;
-        let end = input.read(guess.clone())?;
-        let Some(tail) = end.last_chunk::<{ TAIL_BYTES as usize }>() else {
-            return Err(Error::corrupt(format!("a file of {file_bytes} bytes is too short to be Parquet")));
-        };
-        let (range, is_encrypted) = footer::locate(*tail, file_bytes)?;
         let budget = Budget::of(options);
         let mut memory = budget.memory().reservation();
-        memory.resize(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))?;
-        let bytes = match range.start.checked_sub(guess.start).and_then(|start| usize::try_from(start).ok()) {
-            Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
-            None => input.read(range.clone())?,
-        };
-        let memory_left = options.memory_bytes.saturating_sub(memory.bytes());
-        let limits = FooterLimits { memory_bytes: memory_left, schema_elements: options.schema_elements_max };
-        let OpenedFooter { footer, elements, decryptor } =
-            decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref(), limits)?;
+        let OpenedFooter { footer, elements, decryptor } = open_footer(&*input, options, &mut memory, false)?;
         memory.grow(footer.memory_bytes())?;
         memory.grow(elements.len().saturating_mul(SCHEMA_ELEMENT_BYTES))?;
         let schema_options =
@@ -378,4 +374,28 @@ impl FileParts {
             .map_err(|e| Error::corrupt(format!("{} (in a decrypted page index)", e.message())))?;
         Ok(Some(index))
     }
+}
+
+/// Finds and reads the footer, with the places of all chunks if asked for.
+fn open_footer(
+    input: &dyn Input,
+    options: &ReaderOptions,
+    memory: &mut budget::Reservation,
+    places: bool,
+) -> Result<OpenedFooter> {
+    let file_bytes = input.bytes();
+    let guess = file_bytes.saturating_sub(TAIL_GUESS_BYTES)..file_bytes;
+    let end = input.read(guess.clone())?;
+    let Some(tail) = end.last_chunk::<{ TAIL_BYTES as usize }>() else {
+        return Err(Error::corrupt(format!("a file of {file_bytes} bytes is too short to be Parquet")));
+    };
+    let (range, is_encrypted) = footer::locate(*tail, file_bytes)?;
+    memory.resize(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))?;
+    let bytes = match range.start.checked_sub(guess.start).and_then(|start| usize::try_from(start).ok()) {
+        Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
+        None => input.read(range.clone())?,
+    };
+    let memory_left = options.memory_bytes.saturating_sub(memory.bytes());
+    let limits = FooterLimits { memory_bytes: memory_left, schema_elements: options.schema_elements_max, places };
+    decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref(), limits)
 }

@@ -161,12 +161,14 @@ impl ByteArrays {
                 }
                 self.values += 1;
                 self.bytes += value.len() as u64;
-                if self.is_open && self.choice.is_hopeless(self.values, self.entries()) {
-                    self.spill();
-                    self.dictionary = None;
-                }
-                if self.is_open && self.entries() > entries && self.choice.widens(self.values, self.entries(), 1) {
-                    return Ok((row + 1 - rows.start, true));
+                // A value that was there before changes neither.
+                if self.is_open && self.entries() > entries {
+                    if self.choice.is_hopeless(self.values, self.entries()) {
+                        self.spill();
+                        self.dictionary = None;
+                    } else if self.choice.widens(self.values, self.entries(), 1) {
+                        return Ok((row + 1 - rows.start, true));
+                    }
                 }
             }
             page_is_empty = false;

@@ -164,6 +164,9 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
     if let (9..=16, Some(first), Some(last)) = (a.len(), a.first_chunk::<8>(), a.last_chunk::<8>()) {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
     }
+    if let (17..=32, Some(first), Some(last)) = (a.len(), a.first_chunk::<16>(), a.last_chunk::<16>()) {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+    }
     if let (4..=8, Some(first), Some(last)) = (a.len(), a.first_chunk::<4>(), a.last_chunk::<4>()) {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
     }

@@ -32,10 +32,11 @@ pub fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
     if width == 0 {
         return;
     }
-    out.reserve(packed_bytes(values.len(), width) + 8);
+    let rest = pack_groups(values, width, out);
+    out.reserve(packed_bytes(rest.len(), width) + 8);
     let mut word = 0u64;
     let mut bits = 0;
-    for &value in values {
+    for &value in rest {
         word |= u64::from(value) << bits;
         bits += width;
         if bits >= 32 {
@@ -46,6 +47,34 @@ pub fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
     }
     let tail = word.to_le_bytes();
     out.extend(tail.iter().take(bits.div_ceil(8) as usize));
+}
+
+/// Packs whole groups of eight of a width of at most 16; the values that are left.
+///
+/// Values are joined in pairs, pairs of pairs and so on, so that hardly one waits for another.
+fn pack_groups<'v>(values: &'v [u32], width: u32, out: &mut Vec<u8>) -> &'v [u32] {
+    const WIDTH_MAX: u32 = 16;
+    if width > WIDTH_MAX {
+        return values;
+    }
+    let (groups, rest) = values.as_chunks::<GROUP>();
+    let start = out.len();
+    let end = start + groups.len() * width as usize;
+    // Each group is written as 16 bytes, of which the next one overwrites what is too much.
+    out.resize(end + 16, 0);
+    let mut at = start;
+    for group in groups {
+        let [a, b, c, d, e, f, g, h] = group.map(u64::from);
+        let (low, high) =
+            ((a | b << width) | (c | d << width) << (2 * width), (e | f << width) | (g | h << width) << (2 * width));
+        let all = u128::from(low) | u128::from(high) << (4 * width);
+        if let Some(to) = out.get_mut(at..at + 16) {
+            to.copy_from_slice(&all.to_le_bytes());
+        }
+        at += width as usize;
+    }
+    out.truncate(end);
+    rest
 }
 
 /// Unpacks values `skip..skip + out.len()` of `packed`; values beyond its end come out as 0.
