@@ -26,7 +26,7 @@ fn round_trip<T: Value + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
 }
 
 pub(super) fn footer(bytes: &[u8]) {
-    let limits = FooterLimits { memory_bytes: 16 << 20, schema_elements: 1 << 16 };
+    let limits = FooterLimits { memory_bytes: 16 << 20, schema_elements: 1 << 16, places: false };
     let Ok((footer, elements)) = Footer::decode(Bytes::copy_from_slice(bytes), 4, limits) else { return };
     let _ = from_elements(elements, footer.key_value_metadata.as_deref(), &SchemaOptions::default());
     let whole = footer.whole().is_ok();

@@ -74,7 +74,7 @@ impl FileReader {
     /// As [`open`](Self::open).
     pub fn read_footer(input: &dyn Input, options: &ReaderOptions) -> Result<Footer> {
         let mut memory = Budget::of(options).memory().reservation();
-        let opened = open_footer(input, options, &mut memory, true).map_err(|e| e.in_file(input.name()))?;
+        let (opened, _) = open_footer(input, options, &mut memory, true).map_err(|e| e.in_file(input.name()))?;
         Ok(opened.footer)
     }
 
@@ -245,7 +245,8 @@ impl FileParts {
         }
         let budget = Budget::of(options);
         let mut memory = budget.memory().reservation();
-        let OpenedFooter { footer, elements, decryptor } = open_footer(&*input, options, &mut memory, false)?;
+        let (opened, footer_start) = open_footer(&*input, options, &mut memory, false)?;
+        let OpenedFooter { footer, elements, decryptor } = opened;
         memory.grow(footer.memory_bytes())?;
         memory.grow(elements.len().saturating_mul(SCHEMA_ELEMENT_BYTES))?;
         let schema_options =
@@ -265,7 +266,6 @@ impl FileParts {
         }
         let overrun = column_chunk::overrun(footer.created_by.as_deref());
         let (memory, memory_bytes) = (Mutex::new(memory), options.memory_bytes);
-        let footer_start = range.start;
         Ok(FileParts { input, footer_start, footer, schema, rows, overrun, budget, memory, memory_bytes, decryptor })
     }
 
@@ -307,14 +307,17 @@ impl FileParts {
             chunk.meta_data = Some(decryption::column_metadata(&sealed, cipher)?);
         }
         let metadata = column_chunk::metadata(chunk)?;
-        column_chunk::byte_range(&metadata, self.footer_start)?;
+        column_chunk::byte_range(&(&metadata).into(), self.footer_start)?;
         Ok((metadata, cipher))
     }
 
     /// Where a chunk lies, and what opens its pages where it is encrypted.
     pub(super) fn open_pages(&self, group: usize, leaf: usize) -> Result<(ChunkPlace, Option<ChunkCipher>)> {
         match self.footer.place(group, leaf)? {
-            Some(place) => Ok((place, None)),
+            Some(place) => {
+                column_chunk::byte_range(&place, self.footer_start)?;
+                Ok((place, None))
+            }
             None => self.open_chunk(group, leaf).map(|(meta, cipher)| ((&meta).into(), cipher)),
         }
     }
@@ -376,13 +379,13 @@ impl FileParts {
     }
 }
 
-/// Finds and reads the footer, with the places of all chunks if asked for.
+/// Finds and reads the footer, with the places of all chunks if asked for; also the byte at which it begins.
 fn open_footer(
     input: &dyn Input,
     options: &ReaderOptions,
     memory: &mut budget::Reservation,
     places: bool,
-) -> Result<OpenedFooter> {
+) -> Result<(OpenedFooter, u64)> {
     let file_bytes = input.bytes();
     let guess = file_bytes.saturating_sub(TAIL_GUESS_BYTES)..file_bytes;
     let end = input.read(guess.clone())?;
@@ -397,5 +400,6 @@ fn open_footer(
     };
     let memory_left = options.memory_bytes.saturating_sub(memory.bytes());
     let limits = FooterLimits { memory_bytes: memory_left, schema_elements: options.schema_elements_max, places };
-    decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref(), limits)
+    let opened = decryption::open_footer(bytes, range.start, is_encrypted, options.decryption.as_ref(), limits)?;
+    Ok((opened, range.start))
 }

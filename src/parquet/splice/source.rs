@@ -52,7 +52,7 @@ impl Source {
         keeps: &dyn Fn(usize, usize) -> bool,
     ) -> Result<Source> {
         let range = locate(input.as_ref(), MEMORY_BYTES)?;
-        let limits = FooterLimits { memory_bytes: MEMORY_BYTES, schema_elements: usize::MAX };
+        let limits = FooterLimits { memory_bytes: MEMORY_BYTES, schema_elements: usize::MAX, places: false };
         let (footer, schema) = Footer::decode(input.read(range.clone())?, range.start, limits)?;
         let mut row_groups = Vec::with_capacity(groups.len());
         for &number in groups {

@@ -60,6 +60,8 @@ pub(super) enum Origin {
 /// A column of the scan.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
+    /// Its place in the schema.
+    pub number: usize,
     pub field: Arc<Field>,
     /// The first leaf of the file's field, if there is one.
     pub leaf: Option<usize>,
@@ -92,13 +94,18 @@ impl Columns {
         };
         let field = Arc::clone(field);
         let Some((matching, defaults)) = &self.asked else {
-            return Ok(Found { leaf: Some(first_leaf(file, number)?), field, origin: Origin::File(number, None) });
+            return Ok(Found {
+                number,
+                leaf: Some(first_leaf(file, number)?),
+                field,
+                origin: Origin::File(number, None),
+            });
         };
         let there = file.schema.arrow.fields();
         let mut rules = Rules { matching: *matching, defaults, rounds: false, is_int96: false };
         let Some(at) = rules.position(&field, there, "")? else {
             let value = rules.constant(&field, field.name())?;
-            return Ok(Found { field, leaf: None, origin: Origin::Constant(value) });
+            return Ok(Found { number, field, leaf: None, origin: Origin::Constant(value) });
         };
         let leaf = first_leaf(file, at)?;
         rules.is_int96 = file.leaf(leaf)?.physical == Type::Int96;
@@ -106,7 +113,7 @@ impl Columns {
             Some(there) => Change::new(there, &field, &rules, field.name())?,
             None => None,
         };
-        Ok(Found { field, leaf: Some(leaf), origin: Origin::File(at, change.map(Arc::new)) })
+        Ok(Found { number, field, leaf: Some(leaf), origin: Origin::File(at, change.map(Arc::new)) })
     }
 }
 

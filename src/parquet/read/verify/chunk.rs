@@ -64,7 +64,8 @@ fn pages(
         // Of a chunk without values, some writers tell of a place that nothing is at.
         return Ok(());
     }
-    let chunk = ChunkPages::new(file.input.clone(), &meta, file.overrun, is_flat, None, &Selection::all(rows))?;
+    let chunk =
+        ChunkPages::new(file.input.clone(), &(&meta).into(), file.overrun, is_flat, None, &Selection::all(rows))?;
     let mut chunk = chunk.with_cipher(cipher);
     let (mut row, mut values) = (0usize, 0u64);
     let (mut stored, mut plain) = (0u64, 0u64);
