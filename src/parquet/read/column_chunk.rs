@@ -40,7 +40,8 @@ pub(super) struct PageSpan {
 /// One page as it stands in the file.
 #[derive(Debug, Clone)]
 pub(super) struct RawPage {
-    pub header: PageHeader,
+    /// Large, and handed on often.
+    pub header: Box<PageHeader>,
     /// Its number among the chunk's data pages.
     pub ordinal: u64,
     /// File position of the header.
@@ -338,7 +339,7 @@ fn split_page(
 ) -> Result<RawPage> {
     let place = |e: Error| e.at_byte(offset).in_page(ordinal);
     let (header, header_bytes) = match cipher {
-        None => thrift::decode::<PageHeader>(bytes, offset),
+        None => thrift::decode::<PageHeader>(bytes, offset).map(|(header, used)| (Box::new(header), used)),
         Some(cipher) => open_header(bytes, ordinal, cipher, first),
     }
     .map_err(place)?;
@@ -361,7 +362,7 @@ fn split_page(
 }
 
 /// The header at the start of `bytes`, encrypted, and the bytes that it took.
-fn open_header(bytes: &[u8], ordinal: u64, cipher: &ChunkCipher, first: bool) -> Result<(PageHeader, usize)> {
+fn open_header(bytes: &[u8], ordinal: u64, cipher: &ChunkCipher, first: bool) -> Result<(Box<PageHeader>, usize)> {
     // It is copied to be decrypted, which no budget counts.
     const HEADER_BYTES_MAX: usize = 16 << 20;
     let module_bytes = encryption::module_bytes(bytes)?;
@@ -378,7 +379,7 @@ fn open_header(bytes: &[u8], ordinal: u64, cipher: &ChunkCipher, first: bool) ->
     };
     let (header, _) = thrift::decode::<PageHeader>(&plain, 0)
         .map_err(|e| Error::corrupt(format!("{} (in a decrypted page header)", e.message())))?;
-    Ok((header, used))
+    Ok((Box::new(header), used))
 }
 
 impl RawPage {
