@@ -80,6 +80,7 @@ impl Column {
     /// Goes to the start of another chunk, of `rows` rows; what is in the batch stays.
     pub(super) fn start_chunk(&mut self, chunk: ChunkPages, rows: usize) {
         self.chunk = Some(chunk);
+        self.target.clear_dictionary();
         self.dictionary_len = 0;
         self.rows_ahead = rows;
         self.page.rows_left = 0;
@@ -189,7 +190,7 @@ impl Column {
             return Err(Error::corrupt(format!("the chunk ends, {} rows are missing", missing + self.skip))
                 .in_column(&self.name));
         };
-        if let Some(dictionary) = chunk.take_dictionary() {
+        if let Some(dictionary) = chunk.take_dictionary(&raw) {
             let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
             let (bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
             self.target.set_dictionary(bytes, count).map_err(place)?;

@@ -161,9 +161,12 @@ impl ChunkPages {
         }
     }
 
-    /// The dictionary page, once; it is known when the first data page is given.
-    pub(super) fn take_dictionary(&mut self) -> Option<RawPage> {
-        self.dictionary.take()
+    /// The dictionary page, once, if the data page `of` has indices into it; it is known when the first data page is given.
+    /// Pages with values of their own, behind those of a dictionary that grew too large, need none of it.
+    pub(super) fn take_dictionary(&mut self, of: &RawPage) -> Option<RawPage> {
+        let v1 = of.header.data_page_header.as_ref().map(|h| h.encoding);
+        let encoding = v1.or(of.header.data_page_header_v2.as_ref().map(|h| h.encoding))?;
+        self.dictionary.take_if(|_| DICTIONARY_ENCODINGS.contains(&encoding))
     }
 
     /// The next page of any kind; none at the chunk's end. Only for chunks without spans.

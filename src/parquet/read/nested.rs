@@ -157,6 +157,7 @@ impl NestedLeaf {
 
     fn start_chunk(&mut self, chunk: ChunkPages) {
         self.chunk = Some(chunk);
+        self.target.clear_dictionary();
         self.drop_page();
         self.is_at_start = true;
         self.skip = 0;
@@ -309,7 +310,7 @@ impl NestedLeaf {
         let Some(raw) = chunk.next_data_page(skip).map_err(|e| e.in_column(&self.name))? else {
             return Ok(false);
         };
-        if let Some(dictionary) = chunk.take_dictionary() {
+        if let Some(dictionary) = chunk.take_dictionary(&raw) {
             let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
             let (bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
             self.target.set_dictionary(bytes, count).map_err(place)?;

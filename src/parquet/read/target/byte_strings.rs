@@ -154,6 +154,10 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
         Ok(())
     }
 
+    fn clear_dictionary(&mut self) {
+        self.dictionary = None;
+    }
+
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
         self.append(values, count, false)
     }

@@ -61,6 +61,10 @@ impl Target for FixedBytes {
         Ok(())
     }
 
+    fn clear_dictionary(&mut self) {
+        self.dictionary = None;
+    }
+
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
         self.take_memory(count)?;
         self.len += count;

@@ -33,6 +33,9 @@ pub(super) trait Target: Send + std::fmt::Debug {
     /// Takes the values of a dictionary page: `count` in PLAIN.
     fn set_dictionary(&mut self, bytes: PageBytes, count: usize) -> Result<()>;
 
+    /// Forgets the dictionary: that of another chunk stands for nothing in this one.
+    fn clear_dictionary(&mut self) {}
+
     /// Appends the next `count` values.
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()>;
 

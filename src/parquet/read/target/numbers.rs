@@ -163,6 +163,10 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
         Ok(())
     }
 
+    fn clear_dictionary(&mut self) {
+        self.dictionary = None;
+    }
+
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
         self.take_memory(self.dictionary_len(), self.out.len() + count)?;
         append(values, count, self.decode, self.width, self.dictionary.as_deref(), &mut self.out)

@@ -128,6 +128,10 @@ impl Target for Views {
         self.take_memory()
     }
 
+    fn clear_dictionary(&mut self) {
+        self.dictionary = None;
+    }
+
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
         self.append(values, count, false)
     }
