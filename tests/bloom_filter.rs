@@ -281,6 +281,23 @@ fn equal_values_of_other_bytes_are_found() {
 }
 
 #[test]
+fn short_numbers_are_looked_up_where_bounds_show_that_none_is_cut() {
+    let odd: ArrayRef = Arc::new(Int8Array::from_iter_values((-60..60).map(|n| n * 2 + 1)));
+    let wide: ArrayRef = Arc::new(UInt16Array::from_iter_values((0..120).map(|n| n * 500 + 3)));
+    let batch = RecordBatch::try_from_iter([("odd", odd), ("wide", wide)]).unwrap();
+    let options = WriterOptions::default().with_bloom_filter(BloomFilters::Rate(0.0001)).with_dictionary(false);
+    let file = open(&write(&batch, options.clone()), ReaderOptions::default()).unwrap();
+    for (text, rows, skipped) in [("odd = 4", 0, 1), ("odd = -7", 1, 0), ("wide = 50000", 0, 1), ("wide = 59503", 1, 0)]
+    {
+        let (found, by_filter) = read(&file, sql::parse(text).unwrap());
+        assert_eq!((found.num_rows(), by_filter), (rows, skipped), "{text}");
+    }
+    let without = open(&write(&batch, options.with_statistics(false)), ReaderOptions::default()).unwrap();
+    assert_eq!(read(&without, col("odd").eq(4)).1, 0);
+    assert_eq!(read(&without, col("odd").eq(-7)).0.num_rows(), 1);
+}
+
+#[test]
 fn a_broken_filter_is_an_error_or_passed_over() {
     let batch = ids(100);
     let bytes = write(&batch, filtered());

@@ -230,7 +230,11 @@ fn spoil(statistics: &mut Statistics, physical: Type, is_signed: bool, random: &
         3 => statistics.null_count = Some([-1, i64::MAX][random.below(2) as usize]),
         4 if is_fixed => statistics.max_value.iter_mut().for_each(|b| b.push(0)),
         5 if is_fixed => statistics.min_value.iter_mut().for_each(|b| b.truncate(b.len() - 1)),
-        6 if statistics.min_value != statistics.max_value => {
+        // One bound alone in the place of the other would be wrong, and nobody could tell.
+        6 if statistics.min_value.is_some()
+            && statistics.max_value.is_some()
+            && statistics.min_value != statistics.max_value =>
+        {
             std::mem::swap(&mut statistics.min_value, &mut statistics.max_value);
         }
         7 => {
@@ -290,7 +294,7 @@ fn spoiled(bytes: &Bytes, random: &mut Random) -> Bytes {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn pruning_changes_no_row(types in types(), rows in 1usize..150, seed in any::<u64>()) {

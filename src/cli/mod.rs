@@ -10,6 +10,7 @@ mod audit;
 mod cells;
 mod convert;
 mod display;
+mod explain;
 mod formats;
 mod ingest;
 mod inspect;

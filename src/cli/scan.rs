@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use clap::Args;
 
 use super::display::TablePrinter;
+use super::explain::Explained;
 use super::formats;
 use super::quantities::of;
 use super::selection::Selection;
@@ -25,6 +26,12 @@ pub(super) struct Scan {
     /// Print only how many rows there are
     #[arg(long)]
     count: bool,
+    /// Print what is left out of the reading and why, instead of rows
+    #[arg(long, conflicts_with = "count")]
+    explain: bool,
+    /// With --explain: as one JSON document, with the counts
+    #[arg(long, requires = "explain")]
+    json: bool,
 }
 
 impl Scan {
@@ -34,11 +41,18 @@ impl Scan {
             // The columns of the condition are read, the others need not be.
             request.columns = Some(Vec::new());
         }
+        let explained = match self.explain {
+            true => Some(Explained::new(&self.from, self.selection.request()?)?),
+            false => None,
+        };
         let mut rows = formats::open(&self.from, request)?;
         let mut out = BufWriter::new(io::stdout().lock());
+        if let Some(explained) = explained.as_ref().filter(|_| !self.json) {
+            explained.print(&self.from, &mut out)?;
+        }
         let mut returned = 0;
         let mut ending = Ending::Done;
-        let mut printer = (!self.count).then(|| TablePrinter::new(&mut out, rows.schema().clone()));
+        let mut printer = (!self.count && !self.explain).then(|| TablePrinter::new(&mut out, rows.schema().clone()));
         for batch in rows.by_ref() {
             let batch = batch?;
             returned += batch.num_rows() as u64;
@@ -52,8 +66,13 @@ impl Scan {
         }
         match printer {
             Some(printer) => printer.finish()?,
-            None if ending == Ending::Done => writeln!(out, "{returned}")?,
+            None if self.count && ending == Ending::Done => writeln!(out, "{returned}")?,
             None => {}
+        }
+        if let Some(explained) = explained.filter(|_| self.json) {
+            let json = explained.json(rows.scan_counts().as_ref());
+            let text = serde_json::to_string_pretty(&json).map_err(io::Error::from)?;
+            writeln!(out, "{text}")?;
         }
         out.flush()?;
         match rows.counts() {

@@ -36,6 +36,7 @@ mod literal;
 mod nested;
 mod path;
 mod prune;
+mod reason;
 mod scalar;
 pub mod sql;
 mod widen;
@@ -48,6 +49,7 @@ pub use builder::{Operand, Subject, col};
 pub use literal::{Literal, Number};
 pub(crate) use nested::Step;
 pub use path::ColumnPath;
+pub use reason::{Evidence, Reason};
 
 /// A condition on a row. See the [module](self) for its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,22 +20,43 @@ impl BoundPredicate {
         if bounds.rows() == 0 {
             return Verdict::Drop;
         }
-        let columns = self.columns.iter().map(|c| Known::of(bounds, c)).collect();
-        let may_contain = |column: usize, value: &ArrayRef| {
-            self.columns.get(column).is_none_or(|column| bounds.may_contain(&column.path, value))
-        };
-        let values = |column: usize| {
-            let column = self.columns.get(column)?;
-            let values = bounds.values(&column.path)?;
-            (*values.data_type() == column.data_type && values.null_count() == 0).then_some(values)
-        };
-        let facts = Facts { columns, may_contain: &may_contain, values: &values };
-        match self.root.outcomes(&facts, Wanted::True) {
+        let outcomes = self.with_facts(bounds, Sources::ALL, |facts| self.root.outcomes(facts, Wanted::True));
+        match outcomes {
             TRUE => Verdict::AllMatch,
             set if set & TRUE == 0 => Verdict::Drop,
             _ => Verdict::Keep,
         }
     }
+
+    /// Whether some row may meet this condition of the predicate, as far as these sources tell.
+    pub(super) fn can_match(&self, node: &Node, bounds: &dyn Bounds, sources: Sources) -> bool {
+        self.with_facts(bounds, sources, |facts| node.outcomes(facts, Wanted::True)) & TRUE != 0
+    }
+
+    fn with_facts<T>(&self, bounds: &dyn Bounds, sources: Sources, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let columns = self.columns.iter().map(|c| Known::of(bounds, c)).collect();
+        let may_contain = |column: usize, value: &ArrayRef| {
+            !sources.filters || self.columns.get(column).is_none_or(|column| bounds.may_contain(&column.path, value))
+        };
+        let values = |column: usize| {
+            let column = self.columns.get(column).filter(|_| sources.values)?;
+            let values = bounds.values(&column.path)?;
+            (*values.data_type() == column.data_type && values.null_count() == 0).then_some(values)
+        };
+        ask(&Facts { columns, may_contain: &may_contain, values: &values })
+    }
+}
+
+/// What is asked besides bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sources {
+    pub(super) filters: bool,
+    pub(super) values: bool,
+}
+
+impl Sources {
+    pub(super) const BOUNDS: Sources = Sources { filters: false, values: false };
+    pub(super) const ALL: Sources = Sources { filters: true, values: true };
 }
 
 /// What is known of the rows.
@@ -98,6 +119,30 @@ impl Node {
                 let first = all.first()?.column()?;
                 all.iter().all(|node| node.column() == Some(first)).then_some(first)
             }
+        }
+    }
+
+    /// Adds the columns that it is about, each once.
+    pub(super) fn columns(&self, columns: &mut Vec<usize>) {
+        let mut add = |column: usize| {
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        };
+        match self {
+            Node::Constant(_) => {}
+            Node::Known { column, .. }
+            | Node::Compare { column, .. }
+            | Node::In { column, .. }
+            | Node::Any { column, .. }
+            | Node::IsNull { column }
+            | Node::Like { column, .. } => add(*column),
+            Node::CompareColumns { left, right, .. } => {
+                add(*left);
+                add(*right);
+            }
+            Node::Is { condition: inner, .. } | Node::Not(inner) => inner.columns(columns),
+            Node::And(all) | Node::Or(all) => all.iter().for_each(|node| node.columns(columns)),
         }
     }
 

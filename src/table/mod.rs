@@ -21,6 +21,7 @@
 mod actions;
 mod columns;
 mod commit;
+mod explain;
 mod history;
 mod log;
 pub mod partition;
@@ -44,6 +45,7 @@ use uuid::Uuid;
 
 pub use actions::{AddFile, Format, Metadata};
 pub use commit::Transaction;
+pub use explain::{FileDecision, FileExplanation, TableExplanation};
 pub use history::CommitSummary;
 pub use partition::PartitionValues;
 pub use protocol::Protocol;

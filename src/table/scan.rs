@@ -17,10 +17,11 @@ use arrow_schema::{Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
 use super::columns::{Columns, is_same};
+use super::explain::{FileDecision, FileExplanation};
 use super::stats::Stats;
 use super::{AddFile, Snapshot, Table, partition};
 use crate::error::{Error, Result};
-use crate::parquet::read::{self, FileReader, ReaderOptions, ScanCounts, TopK};
+use crate::parquet::read::{self, Decision, FileReader, ReaderOptions, ScanCounts, TopK};
 use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, ColumnPath, Predicate, Verdict};
 use crate::storage::{Storage, is_not_found};
 
@@ -146,6 +147,15 @@ struct Planned {
     byte_range: Option<Range<u64>>,
 }
 
+/// A file that is open, and what is read of it.
+struct Prepared {
+    reader: FileReader,
+    options: read::ScanOptions,
+    columns: Columns,
+    /// What the file's reader does not check.
+    rest: Option<BoundPredicate>,
+}
+
 /// The file that is being read.
 struct Open {
     file: Arc<AddFile>,
@@ -229,9 +239,8 @@ impl Table {
         let may_match_all = bound.as_ref().is_none_or(by_partition);
         let mut files = Vec::new();
         for file in snapshot.files.values() {
-            let verdict = bound.as_ref().map_or(Verdict::AllMatch, |bound| {
-                bound.prune(&FileBounds { snapshot, file, stats: file.statistics().unwrap_or_default() })
-            });
+            let verdict =
+                bound.as_ref().map_or(Verdict::AllMatch, |bound| bound.prune(&FileBounds::new(snapshot, file)));
             if verdict != Verdict::Drop {
                 let all_match = may_match_all && verdict == Verdict::AllMatch;
                 files.push(Planned { file: Arc::clone(file), all_match, byte_range: None });
@@ -371,13 +380,39 @@ impl TableScan {
     }
 
     fn open(&mut self, planned: Planned) -> Result<Open> {
-        let Planned { file, all_match, byte_range } = planned;
         self.counts.files_read += 1;
-        let input = self.storage.open(&file.path).map_err(|e| self.missing(&file, e))?;
+        let Prepared { reader, options, columns, rest } = self.prepare(&planned)?;
+        let name = reader.name().to_owned();
+        let scan = reader.scan(options).map_err(|e| e.in_file(name))?;
+        Ok(Open { file: planned.file, scan, columns, rest })
+    }
+
+    /// What would be read of the files that have not been opened yet.
+    pub(super) fn explain(mut self) -> Result<Vec<FileExplanation>> {
+        let mut files = Vec::with_capacity(self.files.len());
+        while let Some(planned) = self.files.next() {
+            let Prepared { reader, options, rest, .. } = self.prepare(&planned)?;
+            let mut explanation = reader.explain(options)?;
+            for group in explanation.row_groups.iter_mut().filter(|_| rest.is_some()) {
+                // The rest of the predicate is evaluated for all rows that come.
+                if group.decision == Decision::AllMatch {
+                    group.decision = Decision::Read { rows: group.rows, sure: 0 };
+                }
+            }
+            let Planned { file, .. } = planned;
+            let decision = FileDecision::Open(explanation);
+            files.push(FileExplanation { path: file.path.clone(), bytes: file.bytes, decision });
+        }
+        Ok(files)
+    }
+
+    fn prepare(&self, planned: &Planned) -> Result<Prepared> {
+        let Planned { file, all_match, byte_range } = planned;
+        let input = self.storage.open(&file.path).map_err(|e| self.missing(file, e))?;
         let name = input.name().to_owned();
         let in_file = |e: Error| e.in_file(name.clone());
         let reader = FileReader::open(input, self.reader.clone()).map_err(in_file)?;
-        let conditions: &[Predicate] = if all_match { &[] } else { &self.conditions };
+        let conditions: &[Predicate] = if *all_match { &[] } else { &self.conditions };
         let (pushed, rest): (Vec<Predicate>, Vec<Predicate>) =
             conditions.iter().cloned().partition(|condition| self.is_of_file(condition, reader.schema()));
         let rest = (!rest.is_empty()).then_some(Predicate::And(rest));
@@ -397,12 +432,11 @@ impl TableScan {
             columns: Some(columns.in_file()),
             predicate: (!pushed.is_empty()).then_some(Predicate::And(pushed)),
             limit: self.left.filter(|_| rest.is_none()).map(|left| left.saturating_add(self.skip)),
-            byte_range,
+            byte_range: byte_range.clone(),
             threads: self.threads,
             ..read::ScanOptions::default()
         };
-        let scan = reader.scan(options).map_err(in_file)?;
-        Ok(Open { file, scan, columns, rest })
+        Ok(Prepared { reader, options, columns, rest })
     }
 
     /// Whether the file's reader can evaluate a condition: it has the columns, in the types of the table.
@@ -471,10 +505,16 @@ fn project(schema: &Schema, names: &[String]) -> Result<SchemaRef> {
 }
 
 /// What a commit says of a file, for pruning.
-struct FileBounds<'a> {
+pub(super) struct FileBounds<'a> {
     snapshot: &'a Snapshot,
     file: &'a AddFile,
     stats: Stats,
+}
+
+impl<'a> FileBounds<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, file: &'a AddFile) -> FileBounds<'a> {
+        FileBounds { snapshot, file, stats: file.statistics().unwrap_or_default() }
+    }
 }
 
 impl Bounds for FileBounds<'_> {

@@ -9,11 +9,12 @@ import encrypted
 import files
 import matrix
 import peers
+import queries
 import splice
 import tables
 
-PARTS = {"files": files.run, "encrypted": encrypted.run, "bloom": bloom.run, "matrix": matrix.run, "peers": peers.run, "splice": splice.run,
-         "tables": tables.run, "year": tables.run_year}
+PARTS = {"files": files.run, "encrypted": encrypted.run, "bloom": bloom.run, "matrix": matrix.run, "peers": peers.run,
+         "queries": queries.run, "splice": splice.run, "tables": tables.run, "year": tables.run_year}
 
 
 class Judge:

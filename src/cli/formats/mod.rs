@@ -54,6 +54,27 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// What it asks of a table, but for the order.
+    pub(super) fn of_table(self) -> Result<TableScanOptions> {
+        let reader = self.reader();
+        let part = self.split.of_table()?;
+        let Request { columns, predicate, offset, limit, row_numbers, threads, .. } = self;
+        if row_numbers.is_some() {
+            return Err(Error::invalid("--row-numbers is about one Parquet file; a table has many"));
+        }
+        Ok(TableScanOptions { columns, predicate, offset, limit, part, threads, reader })
+    }
+
+    /// What it asks of a Parquet file of so many bytes, but for the order.
+    pub(super) fn of_parquet(self, bytes: u64) -> (ReaderOptions, ScanOptions) {
+        let reader = self.reader();
+        let Request { columns, predicate, offset, limit, row_numbers, threads, schema, split, .. } = self;
+        let schema = schema.map(|schema| schema.to_arrow());
+        let wanted =
+            ScanOptions { columns, predicate, offset, limit, row_numbers, threads, schema, ..ScanOptions::default() };
+        (reader, split.of_file(bytes, wanted))
+    }
+
     fn reader(&self) -> ReaderOptions {
         let mut options = ReaderOptions::default().with_memory_bytes(self.memory_bytes);
         options.decryption = self.keys.clone();
@@ -87,6 +108,15 @@ impl Rows {
     /// The schema of the batches.
     pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// What Parquet's reader has counted so far.
+    pub(super) fn scan_counts(&self) -> Option<ScanCounts> {
+        match &self.source {
+            Source::Table(scan, _) => Some(scan.counts().scan),
+            Source::Parquet(scan) => Some(scan.counts()),
+            Source::First(_) | Source::Plain(_) => None,
+        }
     }
 
     /// How much has been read so far, of a format that can leave things out.
@@ -126,6 +156,8 @@ pub(super) struct Counts {
     pub(super) row_groups: (u64, u64),
     /// Row groups skipped by Bloom filters.
     pub(super) by_bloom_filter: u64,
+    /// Row groups skipped by dictionaries.
+    pub(super) by_dictionary: u64,
     pub(super) pages: (u64, u64),
     pub(super) bytes: (u64, u64),
 }
@@ -136,6 +168,7 @@ impl Counts {
             files: None,
             row_groups: (counts.row_groups_read, counts.row_groups_skipped),
             by_bloom_filter: counts.row_groups_skipped_by_bloom_filter,
+            by_dictionary: counts.row_groups_skipped_by_dictionary,
             pages: (counts.pages_read, counts.pages_skipped),
             bytes: (counts.bytes_read, counts.bytes_skipped),
         }
@@ -149,8 +182,13 @@ impl std::fmt::Display for Counts {
         }
         let ((groups, groups_skipped), (pages, pages_skipped)) = (self.row_groups, self.pages);
         write!(f, "row groups {} read, {} skipped", count(groups), count(groups_skipped))?;
-        if self.by_bloom_filter > 0 {
-            write!(f, " ({} by Bloom filter)", count(self.by_bloom_filter))?;
+        match (self.by_bloom_filter, self.by_dictionary) {
+            (0, 0) => {}
+            (filters, 0) => write!(f, " ({} by Bloom filter)", count(filters))?,
+            (0, dictionaries) => write!(f, " ({} by dictionary)", count(dictionaries))?,
+            (filters, dictionaries) => {
+                write!(f, " ({} by Bloom filter, {} by dictionary)", count(filters), count(dictionaries))?;
+            }
         }
         write!(f, "; ")?;
         write!(f, "pages {} read, {} skipped; ", count(pages), count(pages_skipped))?;
@@ -159,49 +197,30 @@ impl std::fmt::Display for Counts {
 }
 
 /// Opens what a user names, for the rows of `request`.
-pub(super) fn open(path: &str, request: Request) -> Result<Rows> {
+pub(super) fn open(path: &str, mut request: Request) -> Result<Rows> {
     let (schema, source) = match place(path)? {
         Place::Table(storage) => {
-            let reader = request.reader();
-            let part = request.split.of_table().map_err(|e| e.in_file(path))?;
-            let Request { columns, predicate, offset, limit, order, row_numbers, threads, .. } = request;
-            if row_numbers.is_some() {
-                return Err(Error::invalid("--row-numbers is about one Parquet file; a table has many").in_file(path));
-            }
+            let order = request.order.take();
+            let options = request.of_table().map_err(|e| e.in_file(path))?;
             let table = Table::open(storage)?;
-            let mut wanted = TableScanOptions { columns, predicate, offset, limit, part, threads, reader };
             match order {
                 Some(top) => {
-                    wanted.limit = None;
-                    let rows = table.top_k(&top, wanted)?;
+                    let rows = table.top_k(&top, TableScanOptions { limit: None, ..options })?;
                     (rows.schema(), Source::First(Some(rows)))
                 }
                 None => {
-                    let scan = table.scan(wanted)?;
+                    let scan = table.scan(options)?;
                     (scan.schema().clone(), Source::Table(Box::new(scan), table.snapshot().stats().bytes))
                 }
             }
         }
         Place::Parquet(input) => {
-            let options = request.reader();
-            let Request { columns, predicate, offset, limit, order, row_numbers, threads, schema, split, .. } = request;
-            let schema = schema.map(|schema| schema.to_arrow());
-            let wanted = ScanOptions {
-                columns,
-                predicate,
-                offset,
-                limit,
-                row_numbers,
-                threads,
-                schema,
-                ..ScanOptions::default()
-            };
-            let mut wanted = split.of_file(input.bytes(), wanted);
-            let file = FileReader::open(input, options)?;
+            let order = request.order.take();
+            let (reader, wanted) = request.of_parquet(input.bytes());
+            let file = FileReader::open(input, reader)?;
             match order {
                 Some(top) => {
-                    wanted.limit = None;
-                    let rows = file.top_k(&top, wanted)?;
+                    let rows = file.top_k(&top, ScanOptions { limit: None, ..wanted })?;
                     (rows.schema(), Source::First(Some(rows)))
                 }
                 None => {

@@ -72,22 +72,22 @@ pub(super) fn filter(file: &FileParts, group: usize, leaf: usize) -> Result<Opti
 }
 
 /// Whether the filter of a chunk of `leaf` says that the value may be in it. `value` is one element of the column's type.
-pub(super) fn may_contain(filter: &BloomFilter, leaf: &Leaf, value: &ArrayRef) -> bool {
-    match plain(leaf, value) {
+/// `is_in_range`: all of the chunk's integers are known to be ones of that type.
+pub(super) fn may_contain(filter: &BloomFilter, leaf: &Leaf, value: &ArrayRef, is_in_range: bool) -> bool {
+    match plain(leaf, value, is_in_range) {
         Some(all) => all.iter().any(|bytes| filter.may_contain(BloomFilter::hash(bytes))),
         None => true,
     }
 }
 
 /// The PLAIN bytes of a value: every one that reads as something equal to it. None where they are not known for certain.
-fn plain(leaf: &Leaf, value: &ArrayRef) -> Option<Vec<Vec<u8>>> {
+fn plain(leaf: &Leaf, value: &ArrayRef, is_in_range: bool) -> Option<Vec<Vec<u8>>> {
     use DataType as D;
     use Type as P;
     let mut value_type = &leaf.data_type;
     while let D::Dictionary(_, values) = value_type {
         value_type = values;
     }
-    // Numbers of 8 and 16 bits are cut out of wider ones when they are read: many bytes read as the same.
     if value.len() != 1 || value.is_null(0) || value.data_type() != value_type || leaf.scaling() == Scaling::Seconds {
         return None;
     }
@@ -98,6 +98,12 @@ fn plain(leaf: &Leaf, value: &ArrayRef) -> Option<Vec<Vec<u8>>> {
     let int32 = |v: i32| one(&v.to_le_bytes());
     let int64 = |v: i64| one(&v.to_le_bytes());
     match (leaf.physical, value_type) {
+        // Numbers of 8 and 16 bits are cut out of wider ones when they are read: many bytes may read as the same.
+        (P::Int32, D::Int8 | D::Int16 | D::UInt8 | D::UInt16) if !is_in_range => None,
+        (P::Int32, D::Int8) => int32(number::<Int8Type>(value).into()),
+        (P::Int32, D::Int16) => int32(number::<Int16Type>(value).into()),
+        (P::Int32, D::UInt8) => int32(number::<UInt8Type>(value).into()),
+        (P::Int32, D::UInt16) => int32(number::<UInt16Type>(value).into()),
         (P::Int32, D::Int32) => int32(number::<Int32Type>(value)),
         (P::Int32, D::UInt32) => int32(number::<UInt32Type>(value).cast_signed()),
         (P::Int32, D::Date32) => int32(number::<Date32Type>(value)),

@@ -22,6 +22,7 @@ use super::bloom;
 use super::budget::Budget;
 use super::column_chunk::{self, index_range};
 use super::decryption::{self, Decryptor, OpenedFooter};
+use super::explain::{self, Explanation};
 use super::inspect::{self, PageInfo};
 use super::scan::{self, MinMax, Scan, ScanPlan, TopK};
 use super::split;
@@ -178,6 +179,15 @@ impl FileReader {
     pub fn plan(&self, options: ScanOptions) -> Result<ScanPlan> {
         let plan = Scan::new(Arc::clone(&self.parts), &self.options, options).and_then(ScanPlan::new);
         plan.map_err(|e| e.in_file(self.name()))
+    }
+
+    /// What a scan with these options would read, and why not the rest. It fetches what the scan's pruning would, and reads
+    /// no rows; a limit is not heeded.
+    ///
+    /// # Errors
+    /// As those of [`scan`](Self::scan).
+    pub fn explain(&self, options: ScanOptions) -> Result<Explanation> {
+        explain::explain(&self.parts, &self.options, options).map_err(|e| e.in_file(self.name()))
     }
 
     /// The pages of a column chunk, in file order, the dictionary page among them. `column` counts leaves.

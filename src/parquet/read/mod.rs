@@ -23,6 +23,7 @@ mod column_chunk;
 mod decryption;
 mod dictionary;
 mod evolve;
+mod explain;
 mod field;
 mod file;
 mod inspect;
@@ -51,8 +52,10 @@ use crate::predicate::Predicate;
 pub use decryption::{Decryption, KeyRetriever};
 pub use evolve::Matching;
 pub(crate) use evolve::{Change, Rules};
+pub use explain::{Decision, Explanation, RowGroupExplanation};
 pub use file::FileReader;
 pub use inspect::PageInfo;
+pub use prune::Step;
 pub use scan::{MinMax, PlannedGroup, PushDecoder, PushStep, Scan, ScanPlan, TopK};
 pub use verify::{Finding, GroupState, Harm, Verification};
 

@@ -15,7 +15,9 @@ use crate::error::{Error, Result};
 use crate::parquet::arrow::ValueOrder;
 use crate::parquet::arrow::node::{Kind, Node};
 use crate::parquet::format::bloom_filter::BloomFilter;
-use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, ColumnPath, Step as PathStep, Verdict};
+use crate::predicate::{
+    BoundPredicate, Bounds, ColumnBounds, ColumnPath, Predicate, Reason, Step as PathStep, Verdict,
+};
 
 use super::bloom;
 use super::bounds::{self, PageBounds};
@@ -132,6 +134,9 @@ impl Question<'_> {
             if answer.selection.is_empty() {
                 return Ok(dropped(Step::PageIndex, 0));
             }
+            if answer.sure == answer.selection {
+                return Ok(answer);
+            }
         }
         if self.pruning.bloom_filters {
             known.filters = Some(Filters { question: self, group, fetched: RefCell::default() });
@@ -164,6 +169,25 @@ impl Question<'_> {
         let columns = of_group(self.file, group, rows, self.columns, self.pruning.statistics)?;
         let known = Known { rows: rows as u64, columns, filters: None, dictionaries: None };
         Ok(self.predicate.prune(&known) == Verdict::AllMatch)
+    }
+
+    /// Why `step` left no row of the group, by the conditions of `predicate`, from which the question's is bound.
+    pub(super) fn reasons(&self, group: usize, step: Step, predicate: &Predicate) -> Result<Vec<Reason>> {
+        if step == Step::PageIndex {
+            return Ok(vec![Reason { condition: predicate.to_string(), evidence: Vec::new() }]);
+        }
+        let rows = self.file.group_rows(group)?;
+        let with_filters = self.pruning.bloom_filters && step != Step::Statistics;
+        let filters = with_filters.then(|| Filters { question: self, group, fetched: RefCell::default() });
+        let dictionaries = (step == Step::Dictionary).then(|| Dictionaries {
+            question: self,
+            group,
+            selected_rows: rows,
+            fetched: RefCell::default(),
+        });
+        let columns = of_group(self.file, group, rows, self.columns, self.pruning.statistics)?;
+        let known = Known { rows: rows as u64, columns, filters, dictionaries };
+        Ok(self.predicate.reasons(predicate, &known))
     }
 
     fn column(&self, path: &ColumnPath) -> Option<&Named> {
@@ -229,12 +253,14 @@ struct Filters<'a> {
 }
 
 impl Filters<'_> {
-    fn may_contain(&self, path: &ColumnPath, value: &ArrayRef) -> bool {
+    fn may_contain(&self, path: &ColumnPath, value: &ArrayRef, is_in_range: bool) -> bool {
         // Of a column that is read as another type than it is stored in, a filter says nothing.
         let Some(leaf) = self.question.column(path).and_then(|c| c.leaf) else { return true };
         let file = self.question.file;
         let get = || bloom::filter(file, self.group, leaf);
-        let ask = |filter: &BloomFilter| file.leaf(leaf).map_or(true, |leaf| bloom::may_contain(filter, leaf, value));
+        let ask = |filter: &BloomFilter| {
+            file.leaf(leaf).map_or(true, |leaf| bloom::may_contain(filter, leaf, value, is_in_range))
+        };
         fetch(&self.fetched, leaf, get, ask).unwrap_or(true)
     }
 
@@ -280,7 +306,10 @@ impl Bounds for Known<'_> {
     }
 
     fn may_contain(&self, path: &ColumnPath, value: &ArrayRef) -> bool {
-        self.filters.as_ref().is_none_or(|filters| filters.may_contain(path, value))
+        let Some(filters) = &self.filters else { return true };
+        // A bound that is no value of the column's type is not known.
+        let bounds = self.column(path);
+        filters.may_contain(path, value, bounds.min.is_some() && bounds.max.is_some())
     }
 
     fn values(&self, path: &ColumnPath) -> Option<ArrayRef> {

@@ -172,7 +172,7 @@ impl Known {
         }
         if let Some(filter) = &self.filter {
             for row in (0..values.len()).filter(|&row| values.is_valid(row)) {
-                if !bloom::may_contain(filter, leaf, &values.slice(row, 1)) {
+                if !bloom::may_contain(filter, leaf, &values.slice(row, 1), false) {
                     self.faults.push(("the Bloom filter says that a value is not there which is".into(), None));
                     self.filter = None;
                     break;
