@@ -1,4 +1,4 @@
-//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`, `verify`. Thin over the
+//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`, `verify`, `recover`. Thin over the
 //! library.
 //!
 //! Results go to standard output, all else to standard error; an error is one line there, and the exit code says what became
@@ -21,6 +21,7 @@ mod nested;
 mod panics;
 mod progress;
 mod quantities;
+mod recover;
 mod scan;
 mod selection;
 mod split;
@@ -53,6 +54,7 @@ enum Command {
     Vacuum(vacuum::Vacuum),
     Audit(audit::Audit),
     Verify(verify::Verify),
+    Recover(recover::Recover),
 }
 
 /// How a command's work ended, if not by an error.
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Vacuum(vacuum) => vacuum.run(),
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Recover(recover) => recover.run(),
     };
     match ended {
         Ok(Ending::Done) => ExitCode::SUCCESS,

@@ -83,6 +83,15 @@ pub fn salvage(
     write(&[source], out, &MergeOptions::default())
 }
 
+/// Copies the row groups that `metadata` tells of, all of which lie before byte `end`, from a file that has no footer itself.
+///
+/// # Errors
+/// As those of [`merge`].
+pub fn rebuild(input: &Arc<dyn Input>, metadata: FileMetaData, end: u64, out: Box<dyn Output>) -> Result<MergedFile> {
+    let source = Source::of(Arc::clone(input), metadata, end).map_err(|e| e.in_file(input.name()))?;
+    write(&[source], out, &MergeOptions::default())
+}
+
 /// Writes the row groups of all files, in order, into one.
 ///
 /// The files must hold the same columns ([`check_same`]); the new file has the schema of the first. Its key-values are

@@ -98,7 +98,7 @@ impl Source {
         Source::of(input, metadata, range.start)
     }
 
-    fn of(input: Arc<dyn Input>, metadata: FileMetaData, footer_start: u64) -> Result<Source> {
+    pub(super) fn of(input: Arc<dyn Input>, metadata: FileMetaData, footer_start: u64) -> Result<Source> {
         if metadata.encryption_algorithm.is_some() {
             return Err(encrypted());
         }

@@ -134,6 +134,16 @@ impl PauseToken {
         &self.paused.path
     }
 
+    /// The footer of what is durable: no bounds of pages are in the file yet.
+    pub fn metadata(&self) -> &FileMetaData {
+        &self.metadata
+    }
+
+    /// Bytes that are durable.
+    pub fn bytes(&self) -> u64 {
+        self.paused.bytes
+    }
+
     /// Rows that are durable.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.num_rows).unwrap_or(0)

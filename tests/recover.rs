@@ -1,0 +1,126 @@
+//! Files whose footer is lost: what the pages alone give back.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod program;
+
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::*;
+use arrow_select::concat::concat_batches;
+use hypostyle::parquet::compress::Compression;
+use hypostyle::parquet::format::footer;
+use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions, recover};
+use hypostyle::parquet::splice::rebuild;
+use hypostyle::parquet::write::{FileWriter, PageVersion, WriterOptions};
+use hypostyle::storage::{Memory, Storage};
+use program::Folder;
+
+fn batch(rows: i32) -> RecordBatch {
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(
+        (0..rows).map(|r| (r % 7 != 2).then(|| (0..r % 4).map(move |i| Some(r * 10 + i)))),
+    );
+    RecordBatch::try_from_iter_with_nullable([
+        ("id", Arc::new(Int64Array::from_iter_values((0..rows).map(i64::from))) as ArrayRef, false),
+        ("other", Arc::new(Int64Array::from_iter_values((0..rows).map(|r| i64::from(r) * 3))), false),
+        ("list", Arc::new(list), true),
+        (
+            "text",
+            Arc::new((0..rows).map(|r| (r % 3 > 0).then(|| format!("text {}", r % 9))).collect::<StringArray>()),
+            true,
+        ),
+    ])
+    .unwrap()
+}
+
+fn write(rows: i32, options: WriterOptions) -> Vec<u8> {
+    let storage = Memory::new();
+    let batch = batch(rows);
+    let mut writer = FileWriter::new(storage.create("f").unwrap(), batch.schema(), options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let input = storage.open("f").unwrap();
+    input.read(0..input.bytes()).unwrap().to_vec()
+}
+
+/// The rows that come back of `bytes`, with the help of `like`.
+fn recovered(bytes: &[u8], like: &[u8]) -> hypostyle::Result<Option<RecordBatch>> {
+    let storage = Memory::new();
+    storage.put("broken", bytes.to_vec()).unwrap();
+    storage.put("like", like.to_vec()).unwrap();
+    let like = FileReader::open(storage.open("like").unwrap(), ReaderOptions::default()).unwrap();
+    let input = storage.open("broken").unwrap();
+    let found = recover(&input, &like)?;
+    if found.metadata.row_groups.is_empty() {
+        return Ok(None);
+    }
+    rebuild(&input, found.metadata, found.end, storage.create("saved").unwrap()).unwrap();
+    let saved = FileReader::open(storage.open("saved").unwrap(), ReaderOptions::default()).unwrap();
+    assert!(saved.verify().is_sound(), "{:?}", saved.verify());
+    let batches: Vec<_> = saved.scan(ScanOptions::default()).unwrap().map(|b| b.unwrap()).collect();
+    Ok(Some(concat_batches(saved.schema(), &batches).unwrap()))
+}
+
+fn whole(bytes: &[u8]) -> FileReader {
+    let storage = Memory::new();
+    storage.put("f", bytes.to_vec()).unwrap();
+    FileReader::open(storage.open("f").unwrap(), ReaderOptions::default()).unwrap()
+}
+
+fn footer_start(bytes: &[u8]) -> usize {
+    footer::locate(*bytes.last_chunk().unwrap(), bytes.len() as u64).unwrap().0.start as usize
+}
+
+#[test]
+fn complete_row_groups_come_back_from_their_pages() {
+    for version in [PageVersion::V1, PageVersion::V2] {
+        for compression in [Compression::Uncompressed, Compression::Zstd(3)] {
+            for dictionary in [true, false] {
+                let mut options = WriterOptions::default().with_page_rows(50).with_row_group_rows(100);
+                options = options.with_page_version(Some(version)).with_compression(compression);
+                options.dictionary = dictionary;
+                let like = write(130, options.clone());
+                // The last group is a short one.
+                let bytes = write(330, options);
+                let found = recovered(&bytes[..footer_start(&bytes)], &like).unwrap().unwrap();
+                assert_eq!(found.num_rows(), 330, "{version:?} {compression} {dictionary}");
+                assert_eq!(found.columns(), batch(330).columns(), "{version:?} {compression} {dictionary}");
+                // Torn in the third group: two are left.
+                let torn = whole(&bytes).pages(2, 3).unwrap().last().unwrap().offset as usize;
+                let found = recovered(&bytes[..torn + 3], &like).unwrap().unwrap();
+                assert_eq!(found.num_rows(), 200, "{version:?} {compression} {dictionary}");
+                assert_eq!(found.columns(), batch(330).slice(0, 200).columns());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_complete_is_not_made_up() {
+    let options = WriterOptions::default().with_page_rows(50).with_row_group_rows(100);
+    let like = write(100, options.clone());
+    let bytes = write(100, options);
+    let last = whole(&bytes).pages(0, 3).unwrap().last().unwrap().offset as usize;
+    assert!(recovered(&bytes[..last], &like).unwrap().is_none());
+    assert!(recovered(b"PAR1", &like).unwrap().is_none());
+    assert!(recovered(b"nothing", &like).unwrap_err().to_string().contains("does not begin with PAR1"));
+    // Every cut ends in complete groups or none.
+    for cut in (4..bytes.len()).step_by(97) {
+        let found = recovered(&bytes[..cut], &like).unwrap();
+        assert!(found.is_none_or(|found| found.num_rows() == 100));
+    }
+}
+
+#[test]
+fn the_program_recovers_by_a_sibling() {
+    let folder = Folder::new();
+    let options = WriterOptions::default().with_page_rows(50).with_row_group_rows(100);
+    folder.put("like.parquet", write(100, options.clone()));
+    let bytes = write(250, options);
+    folder.put("broken.parquet", &bytes[..footer_start(&bytes)]);
+    assert!(folder.fails(&["verify", "broken.parquet"]).contains("not a Parquet file, or cut short"));
+    let said = folder.ok(&["recover", "broken.parquet", "saved.parquet", "--like", "like.parquet"]);
+    assert!(said.starts_with("250 rows in 3 row groups written to saved.parquet, "), "{said}");
+    assert_eq!(folder.ok(&["scan", "saved.parquet", "--count"]), "250\n");
+    assert!(folder.ok(&["verify", "saved.parquet"]).contains("sound"));
+}
