@@ -44,7 +44,10 @@ fn arrow_rs(bytes: &[u8]) {
     storage.put("f", bytes.to_vec()).unwrap();
     let options = ReaderOptions::default().with_memory_bytes(64 << 20);
     let Ok(file) = FileReader::open(storage.open("f").unwrap(), options) else { return };
-    if file.rows() > 20_000 {
+    // INT96 of more nanoseconds than a day has is nothing that readers agree on.
+    let is_odd =
+        file.parquet_schema().leaves.iter().any(|leaf| leaf.physical == hypostyle::parquet::format::Type::Int96);
+    if file.rows() > 20_000 || is_odd {
         return;
     }
     let Ok(ours) = file.scan(ScanOptions::default()).and_then(Iterator::collect::<hypostyle::Result<Vec<_>>>) else {

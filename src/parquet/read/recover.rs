@@ -117,6 +117,7 @@ fn pages(input: &dyn Input) -> Result<Vec<Placed>> {
             break;
         }
         let range = at..start + size;
+        let header = Box::new(header);
         let raw = RawPage { header, ordinal: 0, offset: at, header_bytes, body, cipher: None, rows: None };
         pages.push(Placed { raw, range: range.clone() });
         at = range.end;
