@@ -17,8 +17,9 @@ use crate::storage::Input;
 
 /// A window grows to so many batches' rows where few rows match: what a window costs besides its rows is paid less often.
 const WINDOW_BATCHES_MAX: usize = 4;
-/// It grows as long as it leaves less than this part of a batch.
-const FEW: f64 = 1.0 / 8.0;
+/// It grows as long as it leaves less than this part of a batch: where more is left, columns are read for most of its rows, and
+/// arrays of many rows are fresh memory, which takes longer than what is saved.
+const FEW: f64 = 1.0 / 256.0;
 
 /// Reads row groups, one at a time.
 #[derive(Debug)]
@@ -227,7 +228,7 @@ impl GroupReader {
         // A larger one must not be what exceeds the budget.
         self.window_rows = if left < FEW * batch_rows as f64 && self.budget.is_mostly_free() {
             (self.window_rows * 2).min(batch_rows.saturating_mul(WINDOW_BATCHES_MAX))
-        } else if left > 4.0 * FEW * batch_rows as f64 {
+        } else if left > 8.0 * FEW * batch_rows as f64 {
             batch_rows
         } else {
             self.window_rows
