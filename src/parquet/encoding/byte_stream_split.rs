@@ -40,27 +40,42 @@ pub fn decode(bytes: &[u8], width: usize, skip: usize, count: usize, out: &mut V
     }
     let start = out.len();
     out.resize(start + count * width, 0);
-    let values = out.get_mut(start..).unwrap_or_default();
+    fill(bytes, width, skip, out.get_mut(start..).unwrap_or_default());
+    Ok(())
+}
+
+/// Replaces `out` by all values of a page; what is in it is overwritten, and not zeroed before.
+pub fn decode_all(bytes: &[u8], width: usize, out: &mut Vec<u8>) -> Result<()> {
+    if width == 0 || !bytes.len().is_multiple_of(width) {
+        return Err(Error::corrupt(format!("{} bytes of values of {width} bytes each", bytes.len())));
+    }
+    out.resize(bytes.len(), 0);
+    fill(bytes, width, 0, out);
+    Ok(())
+}
+
+/// Writes values from number `skip` on into `values`, of a page that has them.
+fn fill(bytes: &[u8], width: usize, skip: usize, values: &mut [u8]) {
+    let total = bytes.len() / width.max(1);
     // The common widths as constants, so that the inner loop is a plain transposition.
     match width {
         2 => transpose::<2>(bytes, total, skip, values),
         4 => transpose::<4>(bytes, total, skip, values),
         8 => transpose::<8>(bytes, total, skip, values),
         _ => {
-            for (stream, column) in bytes.chunks_exact(total).enumerate() {
+            for (stream, column) in bytes.chunks_exact(total.max(1)).enumerate() {
                 let column = column.get(skip..).unwrap_or_default();
-                for (to, from) in values.iter_mut().skip(stream).step_by(width).zip(column) {
+                for (to, from) in values.iter_mut().skip(stream).step_by(width.max(1)).zip(column) {
                     *to = *from;
                 }
             }
         }
     }
-    Ok(())
 }
 
 #[inline]
 fn transpose<const W: usize>(bytes: &[u8], total: usize, skip: usize, values: &mut [u8]) {
-    let mut streams = bytes.chunks_exact(total);
+    let mut streams = bytes.chunks_exact(total.max(1));
     let mut columns: [&[u8]; W] = [&[]; W];
     for column in &mut columns {
         *column = streams.next().and_then(|s| s.get(skip..)).unwrap_or_default();
@@ -170,6 +185,8 @@ mod tests {
             let mut out = vec![1];
             decode(&bytes, width, cut, count - cut, &mut out).expect("decodes");
             prop_assert_eq!(&out[1..], &values[cut * width..]);
+            decode_all(&bytes, width, &mut out).expect("decodes");
+            prop_assert_eq!(out, values);
         }
     }
 }

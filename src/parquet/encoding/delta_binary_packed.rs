@@ -112,7 +112,7 @@ pub struct Decoder<'a, T> {
     least: T,
     last: T,
     first: bool,
-    /// Bytes of the miniblock that were not unpacked, and how many values they hold.
+    /// The bytes from the first one of the miniblock that was not unpacked, and how many of its values these hold.
     packed: &'a [u8],
     packed_left: usize,
     ready: [T; BLOCK],
@@ -269,7 +269,10 @@ impl<'a, T: Delta> Decoder<'a, T> {
         let bytes = bit_pack::packed_bytes(self.miniblock_values, self.width);
         // The last miniblock is padded by the format, but not by every writer.
         let needed = bit_pack::packed_bytes(self.packed_left, self.width);
-        self.packed = self.cursor.take(bytes.min(self.cursor.remaining()).max(needed))?;
+        // What follows is there to be loaded with it, so that the last values can be unpacked as the others are.
+        let packed = self.cursor.rest();
+        self.cursor.skip(bytes.min(packed.len()).max(needed))?;
+        self.packed = packed;
         Ok(())
     }
 }

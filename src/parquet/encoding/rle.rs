@@ -265,7 +265,7 @@ pub enum Run<'a> {
     },
     /// `count` values in `bytes`, after `skip` that were given before.
     Packed {
-        /// The run's bytes, from its first value.
+        /// The bytes from the run's first value on, what follows the run among them: loads of many bytes may reach there.
         bytes: &'a [u8],
         /// Values to pass over.
         skip: usize,
@@ -289,11 +289,11 @@ pub struct Position {
     run: OpenRun,
 }
 
-/// The run that is being read; packed bytes are `start..end` of the decoder's.
+/// The run that is being read; packed bytes begin at `start` of the decoder's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OpenRun {
     Repeated { value: u32, count: usize },
-    Packed { start: usize, end: usize, skip: usize, count: usize },
+    Packed { start: usize, skip: usize, count: usize },
 }
 
 impl Default for OpenRun {
@@ -344,9 +344,9 @@ impl<'a> Decoder<'a> {
                     *count -= n;
                     return Ok(Some(Run::Repeated { value: *value, count: n }));
                 }
-                OpenRun::Packed { start, end, skip, count } => {
+                OpenRun::Packed { start, skip, count } => {
                     let n = max.min(*count);
-                    let bytes = self.cursor.all().get(*start..*end).unwrap_or_default();
+                    let bytes = self.cursor.all().get(*start..).unwrap_or_default();
                     let run = Run::Packed { bytes, skip: *skip, count: n };
                     *skip += n;
                     *count -= n;
@@ -365,12 +365,22 @@ impl<'a> Decoder<'a> {
         let too_long = |c: &Cursor<'a>| c.corrupt(format!("a run of {} values", header >> 1));
         let n = usize::try_from(header >> 1).map_err(|_| too_long(&self.cursor))?;
         if header & 1 == 0 {
-            let mut value = [0u8; 4];
-            let bytes = self.cursor.take(self.width.div_ceil(8) as usize)?;
-            for (to, from) in value.iter_mut().zip(bytes) {
-                *to = *from;
-            }
-            return Ok(OpenRun::Repeated { value: u32::from_le_bytes(value), count: n });
+            let value = match (self.width, self.cursor.rest()) {
+                // Indices of few values, and levels: most runs there are.
+                (1..=8, [value, ..]) => {
+                    self.cursor.skip(1)?;
+                    u32::from(*value)
+                }
+                _ => {
+                    let mut value = [0u8; 4];
+                    let bytes = self.cursor.take(self.width.div_ceil(8) as usize)?;
+                    for (to, from) in value.iter_mut().zip(bytes) {
+                        *to = *from;
+                    }
+                    u32::from_le_bytes(value)
+                }
+            };
+            return Ok(OpenRun::Repeated { value, count: n });
         }
         let count = n.checked_mul(GROUP).ok_or_else(|| too_long(&self.cursor))?;
         let wanted = n.checked_mul(self.width as usize).ok_or_else(|| too_long(&self.cursor))?;
@@ -381,7 +391,7 @@ impl<'a> Decoder<'a> {
             0 => count,
             width => count.min((bytes.len() as u64 * 8 / u64::from(width)) as usize),
         };
-        Ok(OpenRun::Packed { start, end: start + bytes.len(), skip: 0, count })
+        Ok(OpenRun::Packed { start, skip: 0, count })
     }
 
     /// Fills `out`; fewer values than wanted are corrupt.

@@ -19,7 +19,10 @@ pub(super) fn to_plain(
     mut take_memory: impl FnMut(usize) -> Result<()>,
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    out.clear();
+    // Split bytes are put together over what is there.
+    if encoding != Encoding::ByteStreamSplit || bytes.is_empty() {
+        out.clear();
+    }
     let width = match leaf.physical {
         Type::Int32 | Type::Float => 4,
         Type::Int64 | Type::Double => 8,
@@ -36,7 +39,7 @@ pub(super) fn to_plain(
             Type::Int32 | Type::Int64 | Type::Float | Type::Double | Type::FixedLenByteArray,
         ) => {
             take_memory(bytes.len())?;
-            byte_stream_split::decode(bytes, width, 0, bytes.len() / width.max(1), out)
+            byte_stream_split::decode_all(bytes, width, out)
         }
         (Encoding::DeltaLengthByteArray, Type::ByteArray) => {
             let lengths_bytes = values_max.saturating_mul(size_of::<i32>());
