@@ -77,15 +77,15 @@ impl MemoryBudget {
 
     fn take(&self, bytes: usize) -> Result<()> {
         let shared = &*self.shared;
-        let used = shared.used.fetch_add(bytes, Ordering::Relaxed);
-        let sum = used.checked_add(bytes).filter(|&sum| sum <= shared.limit);
-        let Some(sum) = sum else {
-            shared.used.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Error::limit(format!(
+        let sum_of = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= shared.limit);
+        // What is refused is not added for a moment either: another thread's small wish would be refused by it.
+        let taken = shared.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum_of);
+        let sum = taken.map(|used| used.saturating_add(bytes)).map_err(|used| {
+            Error::limit(format!(
                 "{bytes} bytes wanted, {used} of the reader's {} are in use: raise memory_bytes or lower batch_rows",
                 shared.limit
-            )));
-        };
+            ))
+        })?;
         if let Some(whole) = &shared.whole
             && let Err(e) = whole.take(bytes)
         {

@@ -3,7 +3,7 @@
 //!
 //! `HYPOSTYLE_KERNELS=portable` in the environment turns all of it off, to compare or to rule it out.
 
-/// Whether kernels for AVX2 (and BMI) may run.
+/// Whether kernels for AVX2 may run.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn has_avx2() -> bool {
@@ -11,7 +11,7 @@ pub(super) fn has_avx2() -> bool {
 
     static FOUND: LazyLock<bool> = LazyLock::new(|| {
         let is_portable = std::env::var_os("HYPOSTYLE_KERNELS").is_some_and(|v| v == "portable");
-        !is_portable && std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2")
+        !is_portable && std::arch::is_x86_feature_detected!("avx2")
     });
     *FOUND
 }

@@ -208,6 +208,24 @@ record! {
     }
 }
 
+impl ColumnChunk {
+    /// A chunk in this file, in the clear and without indexes.
+    pub fn of(meta_data: Option<ColumnMetaData>) -> ColumnChunk {
+        ColumnChunk {
+            file_path: None,
+            // Spec: parquet.thrift: writers that put no metadata there set it to 0.
+            file_offset: Some(0),
+            meta_data,
+            offset_index_offset: None,
+            offset_index_length: None,
+            column_index_offset: None,
+            column_index_length: None,
+            crypto_metadata: None,
+            encrypted_column_metadata: None,
+        }
+    }
+}
+
 record! {
     pub struct RowGroup {
         1: required columns: Vec<ColumnChunk>,

@@ -437,7 +437,7 @@ pub(super) fn metadata(chunk: ColumnChunk) -> Result<ColumnMetaData> {
 }
 
 /// Those of indices into a dictionary.
-const DICTIONARY_ENCODINGS: [Encoding; 2] = [Encoding::PlainDictionary, Encoding::RleDictionary];
+pub(super) const DICTIONARY_ENCODINGS: [Encoding; 2] = [Encoding::PlainDictionary, Encoding::RleDictionary];
 
 /// The ranges to fetch for the pages that are touched, neighbours joined.
 fn fetches(spans: &[PageSpan], selection: &Selection) -> Vec<Range<u64>> {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::parquet::format::{ColumnMetaData, Encoding, PageType, Type};
 
 use super::budget::Reservation;
-use super::column_chunk;
+use super::column_chunk::{self, DICTIONARY_ENCODINGS};
 use super::file::FileParts;
 use super::page::{PageOpener, Values};
 use super::target;
@@ -72,11 +72,10 @@ pub(super) fn of_chunk(
 
 /// Whether every data page of the chunk is surely encoded by its dictionary.
 fn is_whole(meta: &ColumnMetaData) -> bool {
-    let is_dictionary = |encoding| matches!(encoding, Encoding::PlainDictionary | Encoding::RleDictionary);
     match &meta.encoding_stats {
         Some(stats) => {
             let mut data = stats.iter().filter(|s| s.page_type != PageType::DictionaryPage && s.count != 0).peekable();
-            data.peek().is_some() && data.all(|s| is_dictionary(s.encoding))
+            data.peek().is_some() && data.all(|s| DICTIONARY_ENCODINGS.contains(&s.encoding))
         }
         None => {
             // RLE and BIT_PACKED are for levels: values in them are booleans, which have no dictionary.

@@ -310,17 +310,7 @@ fn chunk(pages: &[Placed], leaf: &Leaf, codec: Codec) -> Option<ColumnChunk> {
         size_statistics: None,
         geospatial_statistics: None,
     };
-    Some(ColumnChunk {
-        file_path: None,
-        file_offset: Some(0),
-        meta_data: Some(meta),
-        offset_index_offset: None,
-        offset_index_length: None,
-        column_index_offset: None,
-        column_index_length: None,
-        crypto_metadata: None,
-        encrypted_column_metadata: None,
-    })
+    Some(ColumnChunk::of(Some(meta)))
 }
 
 /// A file with a footer put behind it.

@@ -62,18 +62,7 @@ pub(super) fn moved<'a>(
         from,
         to,
     };
-    let chunk = ColumnChunk {
-        file_path: None,
-        file_offset: Some(0),
-        meta_data,
-        offset_index_offset: None,
-        offset_index_length: None,
-        column_index_offset: None,
-        column_index_length: None,
-        crypto_metadata: None,
-        encrypted_column_metadata: None,
-    };
-    (chunk, there)
+    (ColumnChunk::of(meta_data), there)
 }
 
 /// Leaves out bounds that would be misread in a file of this writer and its orders.

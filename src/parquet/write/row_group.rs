@@ -3,7 +3,6 @@
 use arrow_array::RecordBatch;
 
 use super::column_chunk::{ColumnWriter, Press};
-use super::finished_chunk::FinishedChunk;
 use super::options::{ChunkOptions, WriterOptions};
 use super::seal::FileSeal;
 use crate::error::Result;
@@ -153,7 +152,7 @@ impl RowGroupWriter {
         for (index, (column, leaf)) in self.columns.into_iter().zip(leaves).enumerate() {
             let Some(press) = presses.of(index) else { continue };
             let mut chunk = column.finish(press).map_err(|e| e.in_column(leaf.name()))?;
-            columns.push(column_chunk(&chunk, position));
+            columns.push(ColumnChunk::of(Some(chunk.metadata(position))));
             let (column_index, offset_index) = chunk.indexes(position);
             let cipher = chunk.cipher();
             indexes.push(EncodedIndexes {
@@ -207,20 +206,5 @@ fn module(plain: Vec<u8>, kind: ModuleType, cipher: Option<&ChunkCipher>) -> Res
     match cipher {
         Some(cipher) => cipher.seal(kind, 0, &plain),
         None => Ok(plain),
-    }
-}
-
-fn column_chunk(chunk: &FinishedChunk, base: u64) -> ColumnChunk {
-    ColumnChunk {
-        file_path: None,
-        // Spec: parquet.thrift: writers that put no metadata there set it to 0.
-        file_offset: Some(0),
-        meta_data: Some(chunk.metadata(base)),
-        offset_index_offset: None,
-        offset_index_length: None,
-        column_index_offset: None,
-        column_index_length: None,
-        crypto_metadata: None,
-        encrypted_column_metadata: None,
     }
 }

@@ -10,7 +10,8 @@
 //! - A batch that waits to be taken is counted. A thread that has no room for another one waits, unless it reads the part
 //!   that is due: that one always goes on, so the scan does.
 //! - A thread whose decoding the budget has no room for gives its part back, with the rows that it has not read, and
-//!   ends. The last thread cannot; it waits until batches have been taken, and fails only when none are left to take.
+//!   ends. The last thread cannot; it waits until batches have been taken, and fails only where it began with nothing held
+//!   by anybody and got no batch further.
 //!   So a scan that fits the budget on one thread fits it on many.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -71,6 +72,8 @@ struct State {
     /// Threads at work.
     workers: usize,
     waiting_bytes: usize,
+    /// Batches that threads have handed over.
+    given: u64,
     counts: ScanCounts,
     is_cancelled: bool,
 }
@@ -155,6 +158,7 @@ impl Parallel {
             due: 0,
             workers,
             waiting_bytes: 0,
+            given: 0,
             counts,
             is_cancelled: false,
         };
@@ -281,12 +285,20 @@ impl Worker<'_> {
     fn run(mut self) {
         let mut reader = None;
         loop {
+            // Nobody but this thread holds memory, and what it has had is given back: so many batches were handed over then.
+            let alone_since;
             let part = {
                 let mut state = self.shared.lock();
                 match state.todo.pop_front() {
-                    Some(part) if !state.is_cancelled => part,
-                    // In the same breath, or two could each leave what there is to the other.
+                    Some(part) if !state.is_cancelled => {
+                        let is_alone = state.workers == 1 && state.waiting_bytes == 0 && reader.is_none();
+                        alone_since = is_alone.then_some(state.given);
+                        part
+                    }
+                    // In the same breath, or two could each leave what there is to the other. Who is alone then counts on
+                    // memory that is free.
                     _ => {
+                        drop(reader);
                         state.workers -= 1;
                         self.has_left = true;
                         return;
@@ -305,7 +317,8 @@ impl Worker<'_> {
                 Ending::NoRoom(left, e) => {
                     reader = None;
                     let is_last = state.workers == 1;
-                    if is_last && state.waiting_bytes == 0 {
+                    // What failed while others held memory, or batches waited, may succeed now.
+                    if alone_since == Some(state.given) {
                         state.fail(part.number, e);
                     } else {
                         state.give_back(Part { group: Group::Left(Arc::new(left)), ..part });
@@ -464,6 +477,7 @@ impl Worker<'_> {
         }
         let memory = Some(memory).filter(|memory| memory.bytes() > 0);
         state.done.entry(number).or_default().batches.push_back((Ok(batch), memory));
+        state.given += 1;
         drop(state);
         self.shared.changed.notify_all();
         given

@@ -63,6 +63,8 @@ impl Target for FixedBytes {
 
     fn clear_dictionary(&mut self) {
         self.dictionary = None;
+        // The reservation shrinks when the next values are taken.
+        self.dictionary_memory = 0;
     }
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
