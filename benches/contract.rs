@@ -7,9 +7,10 @@
 //! bench write    --file F --codec none|snappy|zstd|lz4 [--rows N] [--out PATH] [timing]
 //! bench metadata --file F [timing]
 //! timing:        [--repeats 5] [--max-s 2]
+//! all:           [--threads 1]
 //! ```
 //!
-//! One thread, one warm-up, then the calls that are timed; one line of JSON. Nothing is kept between calls.
+//! One thread where nothing else is said, one warm-up, then the calls that are timed; one line of JSON. Nothing is kept between calls.
 #![allow(missing_docs, reason = "a program")]
 
 use std::error::Error;
@@ -35,6 +36,7 @@ struct Task {
     equal: Option<(String, String)>,
     codec: String,
     rows: Option<usize>,
+    threads: usize,
     out: PathBuf,
     repeats: usize,
     seconds_max: f64,
@@ -50,6 +52,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
         equal: None,
         codec: "none".into(),
         rows: None,
+        threads: 1,
         out: PathBuf::from(format!("/dev/shm/hypostyle-bench-{}.parquet", std::process::id())),
         repeats: 5,
         seconds_max: 2.0,
@@ -71,6 +74,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
             }
             "--codec" => task.codec = value,
             "--rows" => task.rows = Some(value.parse()?),
+            "--threads" => task.threads = value.parse()?,
             "--out" => task.out = value.into(),
             "--repeats" => task.repeats = value.parse()?,
             "--max-s" => task.seconds_max = value.parse()?,
@@ -124,7 +128,7 @@ fn open(task: &Task) -> Done<FileReader> {
 }
 
 fn options(task: &Task) -> ScanOptions {
-    let options = ScanOptions::default();
+    let options = ScanOptions::default().with_threads(task.threads);
     match &task.columns {
         Some(columns) => options.with_columns(columns),
         None => options,
@@ -207,7 +211,7 @@ fn write(task: &Task, batches: &[RecordBatch]) -> Done<(u64, u64)> {
     };
     let (storage, name) = Local::file(&task.out)?;
     let schema = batches.first().ok_or("the file has no rows")?.schema();
-    let options = WriterOptions::default().with_compression(compression);
+    let options = WriterOptions::default().with_compression(compression).with_threads(task.threads);
     let mut writer = FileWriter::new(storage.create(&name)?, Arc::clone(&schema), options)?;
     for batch in batches {
         writer.write(batch)?;

@@ -130,6 +130,7 @@ impl Convert {
         let in_output = |e: Error| e.in_file(&self.to);
         let mut options = self.parquet.options();
         options.encryption = self.encryption.read()?;
+        options.threads = self.selection.threads();
         let mut writer = RowWriter::create(&self.to, rows.schema().clone(), options).map_err(in_output)?;
         let mut written = 0;
         for batch in rows {

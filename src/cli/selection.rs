@@ -32,7 +32,7 @@ pub(super) struct Selection {
     /// Add each row's place in the Parquet file, from 0 on, as a column of this name
     #[arg(long, value_name = "NAME")]
     row_numbers: Option<String>,
-    /// Threads that read Parquet
+    /// Threads that read Parquet, and as many that write it
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     threads: usize,
     /// Memory that reading may take
@@ -48,6 +48,10 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    pub(super) fn threads(&self) -> usize {
+        self.threads
+    }
+
     pub(super) fn request(&self) -> Result<Request> {
         Ok(Request {
             columns: self.columns.as_deref().map(parse_columns).transpose()?,

@@ -1,5 +1,4 @@
-//! Reading a file through a memory map: pages come from the system's cache without a copy. The only
-//! `unsafe` code of the crate.
+//! Reading a file through a memory map: pages come from the system's cache without a copy.
 
 use std::fs::File;
 use std::io;

@@ -104,7 +104,7 @@ impl FileWriter {
         if options.key_values.iter().any(|(key, _)| key == ARROW_SCHEMA_KEY) {
             return Err(Error::invalid(format!("the key {ARROW_SCHEMA_KEY} is the writer's own")));
         }
-        let presses = Presses::new(&schema.leaves, &options)?;
+        let presses = Presses::new(&schema, &options)?;
         let seal = options.encryption.as_ref().map(|e| FileSeal::new(e, &schema.leaves)).transpose()?;
         Ok(FileWriter {
             open: RowGroupWriter::new(&schema.leaves, &presses, seal.as_ref(), 0)?,

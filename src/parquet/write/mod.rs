@@ -34,6 +34,7 @@ mod seal;
 mod source;
 mod statistics;
 mod strip;
+mod threads;
 mod validity;
 
 pub use file::{FileWriter, WrittenFile};

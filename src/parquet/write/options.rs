@@ -118,6 +118,8 @@ pub struct WriterOptions {
     pub bloom_filter: BloomFilters,
     /// How the file is encrypted; not at all.
     pub encryption: Option<Encryption>,
+    /// Threads that encode and compress columns, the caller's among them; 1. The file is the same with any number of them.
+    pub threads: usize,
 }
 
 /// The Bloom filter of each chunk of a column: it tells whether a value can be among those of the chunk. It is worth its
@@ -213,6 +215,7 @@ impl Default for WriterOptions {
             columns: BTreeMap::new(),
             bloom_filter: BloomFilters::Never,
             encryption: None,
+            threads: 1,
         }
     }
 }
@@ -230,6 +233,8 @@ macro_rules! setters {
 
 impl WriterOptions {
     setters! {
+        /// Sets [`threads`](Self::threads).
+        with_threads: threads, usize;
         /// Sets [`compatibility`](Self::compatibility).
         with_compatibility: compatibility, Compatibility;
         /// Sets [`page_version`](Self::page_version).

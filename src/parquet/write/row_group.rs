@@ -1,12 +1,16 @@
 //! The open row group: one writer a column, then their chunks one after another in the file.
 
-use arrow_array::RecordBatch;
+use std::time::Instant;
+
+use arrow_array::{ArrayRef, RecordBatch};
 
 use super::column_chunk::{ColumnWriter, Press};
+use super::finished_chunk::FinishedChunk;
 use super::options::{ChunkOptions, WriterOptions};
 use super::seal::FileSeal;
-use crate::error::Result;
-use crate::parquet::arrow::node::Kind;
+use super::threads;
+use crate::error::{Error, Result};
+use crate::parquet::arrow::node::{Kind, Node};
 use crate::parquet::arrow::shred::shred;
 use crate::parquet::arrow::{Leaf, ParquetSchema};
 use crate::parquet::compress::Compression;
@@ -14,36 +18,40 @@ use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{ColumnChunk, RowGroup, SortingColumn, thrift};
 use crate::storage::Output;
 
-/// What all row groups of a file share: each column's options, and a press for each codec that is used.
+/// What all row groups of a file share: each column's options, and for each thread a press for each codec that is used.
 #[derive(Debug)]
 pub(super) struct Presses {
-    presses: Vec<(Compression, Press)>,
+    /// One set a thread.
+    sets: Vec<PressSet>,
     /// Options and the press of each column.
     columns: Vec<(ChunkOptions, usize)>,
+    /// How long each top-level column took the last time, where there are several threads.
+    seconds: Vec<f32>,
 }
 
+type PressSet = Vec<(Compression, Press)>;
+
 impl Presses {
-    pub fn new(leaves: &[Leaf], options: &WriterOptions) -> Result<Presses> {
-        let mut presses: Vec<(Compression, Press)> = Vec::new();
+    pub fn new(schema: &ParquetSchema, options: &WriterOptions) -> Result<Presses> {
+        let leaves = &schema.leaves;
+        let mut codecs: Vec<Compression> = Vec::new();
         let mut columns = Vec::with_capacity(leaves.len());
+        let threads = options.threads.clamp(1, leaves.len().max(1));
         for leaf in leaves {
             let mut options = options.of_column(&leaf.name());
             options.mind_readers(leaf);
-            let index = match presses.iter().position(|(compression, _)| *compression == options.compression) {
-                Some(index) => index,
-                None => {
-                    presses.push((options.compression, Press::new(options.compression)?));
-                    presses.len() - 1
-                }
-            };
+            let index = codecs.iter().position(|codec| *codec == options.compression).unwrap_or_else(|| {
+                codecs.push(options.compression);
+                codecs.len() - 1
+            });
             columns.push((options, index));
         }
-        Ok(Presses { presses, columns })
-    }
-
-    fn of(&mut self, column: usize) -> Option<&mut Press> {
-        let (_, index) = self.columns.get(column)?;
-        self.presses.get_mut(*index).map(|(_, press)| press)
+        let set = || codecs.iter().map(|&codec| Ok((codec, Press::new(codec)?))).collect::<Result<PressSet>>();
+        Ok(Presses {
+            sets: (0..threads).map(|_| set()).collect::<Result<_>>()?,
+            columns,
+            seconds: vec![0.0; schema.nodes.len()],
+        })
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -51,12 +59,12 @@ impl Presses {
             let buffers = [&press.body, &press.scratch, &press.trial];
             buffers.iter().map(|b| b.capacity()).sum::<usize>() + press.compressor.memory_bytes()
         };
-        self.presses.iter().map(|(_, press)| of_press(press)).sum()
+        self.sets.iter().flatten().map(|(_, press)| of_press(press)).sum()
     }
 
     /// Lets go of buffers and of what compressors have gathered; the next page takes them anew.
     pub fn release(&mut self) -> Result<()> {
-        for (compression, press) in &mut self.presses {
+        for (compression, press) in self.sets.iter_mut().flatten() {
             *press = Press::new(*compression)?;
         }
         Ok(())
@@ -96,30 +104,34 @@ impl RowGroupWriter {
 
     /// Takes all rows of a batch of the file's schema.
     pub fn write(&mut self, batch: &RecordBatch, schema: &ParquetSchema, presses: &mut Presses) -> Result<()> {
-        for (node, array) in schema.nodes.iter().zip(batch.columns()) {
-            if let Kind::Leaf(index) = node.kind {
-                self.write_leaf(index, schema, presses, |column, press| column.write(array, press))?;
-                continue;
-            }
-            for entries in shred(node, array)? {
-                self.write_leaf(entries.leaf, schema, presses, |column, press| column.write_nested(&entries, press))?;
-            }
+        let Presses { sets, columns: options, seconds } = presses;
+        let mut columns = self.columns.as_mut_slice();
+        let mut leaf = 0;
+        let mut tasks = Vec::with_capacity(schema.nodes.len());
+        for ((node, array), seconds) in schema.nodes.iter().zip(batch.columns()).zip(seconds) {
+            let mut leaves = 0;
+            node.leaves(&mut |_, _| leaves += 1);
+            let (own, rest) = columns.split_at_mut_checked(leaves).unwrap_or_default();
+            columns = rest;
+            tasks.push(Task { node, array, columns: own, leaf, seconds });
+            leaf += leaves;
         }
+        // Less is done before another thread has begun.
+        let threads = if batch.num_rows() * leaf < VALUES_MIN { 1 } else { sets.len() };
+        if threads > 1 {
+            // The long ones first, or the last one begun would be waited for.
+            tasks.sort_by(|a, b| b.seconds.total_cmp(a.seconds));
+        }
+        threads::run(sets.get_mut(..threads).unwrap_or_default(), tasks, |presses, task| {
+            let start = (threads > 1).then(Instant::now);
+            let seconds = task.run(schema, options, presses)?;
+            if let Some(start) = start {
+                *seconds = start.elapsed().as_secs_f32();
+            }
+            Ok(())
+        })?;
         self.rows += batch.num_rows();
         Ok(())
-    }
-
-    fn write_leaf(
-        &mut self,
-        index: usize,
-        schema: &ParquetSchema,
-        presses: &mut Presses,
-        write: impl FnOnce(&mut ColumnWriter, &mut Press) -> Result<()>,
-    ) -> Result<()> {
-        match (self.columns.get_mut(index), presses.of(index), schema.leaves.get(index)) {
-            (Some(column), Some(press), Some(leaf)) => write(column, press).map_err(|e| e.in_column(leaf.name())),
-            _ => Ok(()),
-        }
     }
 
     /// Bytes that it will take in the file, about.
@@ -149,9 +161,8 @@ impl RowGroupWriter {
         let mut indexes = Vec::with_capacity(self.columns.len());
         let mut ciphers = Vec::with_capacity(self.columns.len());
         let mut filters = Vec::with_capacity(self.columns.len());
-        for (index, (column, leaf)) in self.columns.into_iter().zip(leaves).enumerate() {
-            let Some(press) = presses.of(index) else { continue };
-            let mut chunk = column.finish(press).map_err(|e| e.in_column(leaf.name()))?;
+        for chunk in self.finish_columns(leaves, presses)? {
+            let mut chunk = chunk?;
             columns.push(ColumnChunk::of(Some(chunk.metadata(position))));
             let (column_index, offset_index) = chunk.indexes(position);
             let cipher = chunk.cipher();
@@ -199,6 +210,85 @@ impl RowGroupWriter {
         };
         Ok((row_group, indexes, position - base))
     }
+}
+
+impl RowGroupWriter {
+    /// All chunks, in order: at once where there are threads, else one after another, as they are asked for.
+    fn finish_columns<'a>(
+        self,
+        leaves: &'a [Leaf],
+        presses: &'a mut Presses,
+    ) -> Result<Box<dyn Iterator<Item = Result<FinishedChunk>> + 'a>> {
+        let Presses { sets, columns: options, .. } = presses;
+        let columns = self.columns.into_iter().zip(leaves).zip(options.iter());
+        let finish = |column: ColumnWriter, leaf: &Leaf, press: &mut Press| {
+            column.finish(press).map_err(|e| e.in_column(leaf.name()))
+        };
+        let sets = match sets.as_mut_slice() {
+            [set] => {
+                let finished =
+                    columns.map(move |((column, leaf), (_, press))| finish(column, leaf, press_of(set, *press)?));
+                return Ok(Box::new(finished));
+            }
+            sets => sets,
+        };
+        let mut chunks = Vec::new();
+        chunks.resize_with(leaves.len(), || None);
+        let tasks = columns.zip(chunks.iter_mut()).collect();
+        threads::run(sets, tasks, |set, (((column, leaf), (_, press)), chunk)| {
+            *chunk = Some(finish(column, leaf, press_of(set, *press)?)?);
+            Ok(())
+        })?;
+        Ok(Box::new(chunks.into_iter().flatten().map(Ok)))
+    }
+}
+
+/// Values of a batch from which on it is worth a second thread.
+const VALUES_MIN: usize = 16 << 10;
+
+/// What is to be done for a column of a batch.
+struct Task<'a> {
+    node: &'a Node,
+    array: &'a ArrayRef,
+    /// Writers of its leaves.
+    columns: &'a mut [ColumnWriter],
+    /// The number of its first leaf.
+    leaf: usize,
+    /// What it took the last time.
+    seconds: &'a mut f32,
+}
+
+impl<'a> Task<'a> {
+    /// Takes the rows; where to say how long that took.
+    fn run(
+        self,
+        schema: &ParquetSchema,
+        options: &[(ChunkOptions, usize)],
+        presses: &mut PressSet,
+    ) -> Result<&'a mut f32> {
+        let Task { node, array, columns, leaf: first, seconds } = self;
+        let mut with = |index: usize, write: &dyn Fn(&mut ColumnWriter, &mut Press) -> Result<()>| {
+            let column = index.checked_sub(first).and_then(|i| columns.get_mut(i));
+            let (Some(column), Some((_, press)), Some(leaf)) = (column, options.get(index), schema.leaves.get(index))
+            else {
+                return Ok(());
+            };
+            write(column, press_of(presses, *press)?).map_err(|e| e.in_column(leaf.name()))
+        };
+        if let Kind::Leaf(index) = node.kind {
+            with(index, &|column, press| column.write(array, press))?;
+        } else {
+            for entries in shred(node, array)? {
+                with(entries.leaf, &|column, press| column.write_nested(&entries, press))?;
+            }
+        }
+        Ok(seconds)
+    }
+}
+
+fn press_of(set: &mut PressSet, index: usize) -> Result<&mut Press> {
+    let press = set.get_mut(index).map(|(_, press)| press);
+    press.ok_or_else(|| Error::invalid("a column without a codec"))
 }
 
 /// A module of a chunk as it goes into the file.
