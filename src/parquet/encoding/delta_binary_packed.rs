@@ -106,8 +106,9 @@ pub struct Decoder<'a, T> {
     left: usize,
     block_values: usize,
     miniblock_values: usize,
-    /// Widths of the block's miniblocks that were not begun.
+    /// Widths of the block's miniblocks that were not begun, and where they are.
     widths: &'a [u8],
+    widths_at: usize,
     width: u32,
     least: T,
     last: T,
@@ -120,7 +121,80 @@ pub struct Decoder<'a, T> {
     ready_len: usize,
 }
 
+/// Where a [`Decoder`] stands, without the bytes: who holds both can put the decoder away between reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Position {
+    /// None before the header.
+    open: Option<Open>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    at: usize,
+    left: usize,
+    block_values: usize,
+    miniblock_values: usize,
+    /// Where the widths of miniblocks that were not begun are, and how many.
+    widths: (usize, usize),
+    width: u32,
+    least: i64,
+    last: i64,
+    first: bool,
+    packed_at: usize,
+    packed_left: usize,
+    ready: [i64; BLOCK],
+    ready_at: usize,
+    ready_len: usize,
+}
+
 impl<'a, T: Delta> Decoder<'a, T> {
+    /// A decoder of the same bytes as the one that gave `position`, which goes on from there.
+    pub fn resume(bytes: &'a [u8], position: &Position) -> Result<Decoder<'a, T>> {
+        let Some(open) = &position.open else { return Decoder::new(bytes) };
+        let mut cursor = Cursor::new(bytes);
+        cursor.skip(open.at)?;
+        let (from, count) = open.widths;
+        Ok(Decoder {
+            cursor,
+            left: open.left,
+            block_values: open.block_values,
+            miniblock_values: open.miniblock_values,
+            widths_at: from,
+            widths: bytes.get(from..).and_then(|widths| widths.get(..count)).unwrap_or_default(),
+            width: open.width,
+            least: T::from_bits(open.least as u64),
+            last: T::from_bits(open.last as u64),
+            first: open.first,
+            packed: bytes.get(open.packed_at..).unwrap_or_default(),
+            packed_left: open.packed_left,
+            ready: open.ready.map(|value| T::from_bits(value as u64)),
+            ready_at: open.ready_at,
+            ready_len: open.ready_len,
+        })
+    }
+
+    /// Where it stands; see [`resume`](Self::resume).
+    pub fn position(&self) -> Position {
+        let bytes = self.cursor.position() + self.cursor.rest().len();
+        let open = Open {
+            at: self.cursor.position(),
+            left: self.left,
+            block_values: self.block_values,
+            miniblock_values: self.miniblock_values,
+            widths: (self.widths_at, self.widths.len()),
+            width: self.width,
+            least: self.least.wide(),
+            last: self.last.wide(),
+            first: self.first,
+            packed_at: bytes - self.packed.len(),
+            packed_left: self.packed_left,
+            ready: self.ready.map(Delta::wide),
+            ready_at: self.ready_at,
+            ready_len: self.ready_len,
+        };
+        Position { open: Some(open) }
+    }
+
     /// Reads the header.
     pub fn new(bytes: &'a [u8]) -> Result<Decoder<'a, T>> {
         let mut cursor = Cursor::new(bytes);
@@ -147,6 +221,7 @@ impl<'a, T: Delta> Decoder<'a, T> {
             block_values: block_values as usize,
             miniblock_values: miniblock_values as usize,
             widths: &[],
+            widths_at: 0,
             width: 0,
             least: T::default(),
             last: T::from_bits(first as u64),
@@ -167,7 +242,54 @@ impl<'a, T: Delta> Decoder<'a, T> {
 
     /// Appends `n` values; fewer are corrupt.
     pub fn read(&mut self, n: usize, out: &mut Vec<T>) -> Result<()> {
-        self.each(n, |values| out.extend_from_slice(values))
+        // To the end of the block that was begun; then whole ones, which nothing stands between.
+        let begun = usize::from(self.first) + self.ready_len - self.ready_at;
+        let mut want = n;
+        if n <= self.left && n > begun {
+            self.each(begun, |values| out.extend_from_slice(values))?;
+            want -= begun;
+            while want >= BLOCK {
+                if self.packed_left == 0 {
+                    self.next_miniblock()?;
+                }
+                if self.packed_left < BLOCK {
+                    break;
+                }
+                self.append_block(out);
+                (self.packed_left, self.left, want) = (self.packed_left - BLOCK, self.left - BLOCK, want - BLOCK);
+            }
+        }
+        self.each(want, |values| out.extend_from_slice(values))
+    }
+
+    /// Appends the next 32 values, which the miniblock has.
+    #[inline]
+    fn append_block(&mut self, out: &mut Vec<T>) {
+        let (mut last, least) = (self.last, self.least);
+        let mut next = |step: T| {
+            last = last.plus(least.plus(step));
+            last
+        };
+        match self.width {
+            // Steps of one size: no value waits for the one before.
+            0 => {
+                let last = self.last;
+                out.extend((0..BLOCK as u64).map(|step| last.plus(least.times(step + 1))));
+            }
+            1..=32 => {
+                let mut block = [0u32; BLOCK];
+                self.packed = bit_pack::unpack_block(self.packed, self.width, &mut block);
+                out.extend(block.iter().map(|&step| next(T::from_bits(u64::from(step)))));
+            }
+            width => {
+                let mut block = [0u64; BLOCK];
+                self.packed = bit_pack::unpack_block_wide(self.packed, width, &mut block);
+                out.extend(block.iter().map(|&step| next(T::from_bits(step))));
+            }
+        }
+        if let Some(&value) = out.last() {
+            self.last = value;
+        }
     }
 
     /// Appends `n` values in PLAIN; fewer are corrupt.
@@ -256,10 +378,12 @@ impl<'a, T: Delta> Decoder<'a, T> {
     fn next_miniblock(&mut self) -> Result<()> {
         if self.widths.is_empty() {
             self.least = T::from_bits(self.cursor.zigzag()? as u64);
+            self.widths_at = self.cursor.position();
             self.widths = self.cursor.take(self.block_values / self.miniblock_values)?;
         }
         let (&width, rest) = self.widths.split_first().unwrap_or((&0, &[]));
         self.widths = rest;
+        self.widths_at += 1;
         self.width = u32::from(width);
         // DuckDB takes the differences of 32-bit numbers in 64 bits, so that they have up to 33. The low 32 are what counts.
         if self.width > u64::BITS {
@@ -370,6 +494,20 @@ mod tests {
         #[test]
         fn i32_round_trips(values in prop::collection::vec(-1000i32..1000, 0..400)) {
             prop_assert_eq!(decode::<i32>(&encoded(&values), values.len()).expect("decodes"), values);
+        }
+
+        #[test]
+        fn it_goes_on_where_it_was_put_away(
+            values in prop::collection::vec(any::<i32>(), 0..400), steps in prop::collection::vec(0usize..70, 1..40),
+        ) {
+            let bytes = encoded(&values);
+            let (mut position, mut out) = (Position::default(), Vec::new());
+            for n in steps {
+                let mut decoder = Decoder::<i32>::resume(&bytes, &position).expect("resumes");
+                decoder.read(n.min(decoder.remaining()), &mut out).expect("reads");
+                position = decoder.position();
+            }
+            prop_assert_eq!(&out[..], &values[..out.len()]);
         }
 
         #[test]

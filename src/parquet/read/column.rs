@@ -59,7 +59,7 @@ impl Column {
         let name = leaf.name();
         Ok(Column {
             name,
-            opener: PageOpener::new(verify_crc, budget).with_lengths(target.takes_lengths()),
+            opener: PageOpener::new(verify_crc, budget).with(target.takes()),
             target,
             validity: Validity::default(),
             chunk: None,

@@ -136,7 +136,7 @@ impl NestedLeaf {
         let target = target::new(&leaf, budget.reservation())?;
         Ok(NestedLeaf {
             name: leaf.name(),
-            opener: PageOpener::new(verify_crc, budget).with_lengths(target.takes_lengths()),
+            opener: PageOpener::new(verify_crc, budget).with(target.takes()),
             target,
             validity: Validity::default(),
             mask: BooleanBufferBuilder::new(0),

@@ -16,7 +16,7 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::compress::Decompressor;
-use crate::parquet::encoding::{delta_byte_array, delta_length_byte_array, rle};
+use crate::parquet::encoding::{delta_binary_packed, delta_byte_array, delta_length_byte_array, rle};
 use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
 
 use super::budget::{Budget, Reservation};
@@ -133,6 +133,8 @@ pub(super) struct Values {
     /// Where the values begin in `bytes`.
     pub start: usize,
     pub coding: Coding,
+    /// How far [`Coding::Deltas`] are read.
+    pub deltas: delta_binary_packed::Position,
 }
 
 /// How the values are coded, and how far they are read.
@@ -146,6 +148,10 @@ pub(super) enum Coding {
     Rle(rle::Position),
     /// Byte arrays back to back, from the one of this number on, which begins at this byte.
     Lengths(usize, usize),
+    /// BYTE_STREAM_SPLIT, from the value of this number on.
+    Split(usize),
+    /// DELTA_BINARY_PACKED, from [`Values::deltas`] on.
+    Deltas,
 }
 
 impl Default for Coding {
@@ -190,20 +196,20 @@ pub(super) struct PageOpener {
     decrypted: Reservation,
     /// A buffer for pages that are turned into PLAIN.
     plain: Vec<u8>,
-    /// Whether byte arrays may come back to back, their lengths aside.
-    takes_lengths: bool,
+    /// Encodings whose values need not be turned into PLAIN.
+    takes: &'static [Encoding],
 }
 
 impl PageOpener {
     pub(super) fn new(verify_crc: bool, budget: &Budget) -> PageOpener {
         let (memory, decrypted) = (budget.reservation(), budget.reservation());
         let (decompressor, plain) = (Decompressor::new(), Vec::new());
-        PageOpener { decompressor, verify_crc, memory, decrypted, plain, takes_lengths: false }
+        PageOpener { decompressor, verify_crc, memory, decrypted, plain, takes: &[] }
     }
 
-    /// For a target that [`takes_lengths`](super::target::Target::takes_lengths).
-    pub(super) fn with_lengths(mut self, takes_lengths: bool) -> PageOpener {
-        self.takes_lengths = takes_lengths;
+    /// For a target that [`takes`](super::target::Target::takes) these encodings.
+    pub(super) fn with(mut self, takes: &'static [Encoding]) -> PageOpener {
+        self.takes = takes;
         self
     }
 
@@ -278,6 +284,8 @@ impl PageOpener {
     }
 
     fn set_coding(&mut self, encoding: Encoding, leaf: &Leaf, values_max: usize, values: &mut Values) -> Result<()> {
+        // A page of nothing but nulls may be without what stands before values.
+        let is_taken = self.takes.contains(&encoding) && !values.bytes().is_empty();
         values.coding = match encoding {
             Encoding::Plain => Coding::Plain(0),
             Encoding::RleDictionary | Encoding::PlainDictionary => Coding::Dictionary(rle::Position::default()),
@@ -291,9 +299,12 @@ impl PageOpener {
                 }
                 Coding::Rle(rle::Position::default())
             }
-            Encoding::DeltaLengthByteArray
-                if self.takes_lengths && leaf.physical == Type::ByteArray && !values.bytes().is_empty() =>
-            {
+            Encoding::ByteStreamSplit if is_taken && transcode::width(leaf) > 0 => Coding::Split(0),
+            Encoding::DeltaBinaryPacked if is_taken && matches!(leaf.physical, Type::Int32 | Type::Int64) => {
+                values.deltas = delta_binary_packed::Position::default();
+                Coding::Deltas
+            }
+            Encoding::DeltaLengthByteArray if is_taken && leaf.physical == Type::ByteArray => {
                 let mut lengths = std::mem::take(&mut values.lengths);
                 self.memory.resize(values.bytes.len().saturating_add(lengths_bytes(values_max)))?;
                 let all = values.bytes();
@@ -302,9 +313,7 @@ impl PageOpener {
                 values.start += before;
                 Coding::Lengths(0, 0)
             }
-            Encoding::DeltaByteArray
-                if self.takes_lengths && leaf.physical == Type::ByteArray && !values.bytes().is_empty() =>
-            {
+            Encoding::DeltaByteArray if is_taken && leaf.physical == Type::ByteArray => {
                 let held = values.bytes.len().saturating_add(lengths_bytes(values_max).saturating_mul(3));
                 self.memory.resize(held)?;
                 let mut lengths = std::mem::take(&mut values.lengths);

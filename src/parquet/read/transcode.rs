@@ -23,12 +23,7 @@ pub(super) fn to_plain(
     if encoding != Encoding::ByteStreamSplit || bytes.is_empty() {
         out.clear();
     }
-    let width = match leaf.physical {
-        Type::Int32 | Type::Float => 4,
-        Type::Int64 | Type::Double => 8,
-        Type::FixedLenByteArray => leaf.type_length,
-        _ => 0,
-    };
+    let width = width(leaf);
     match (encoding, leaf.physical) {
         // A page of nothing but nulls may be without the header.
         _ if bytes.is_empty() => Ok(()),
@@ -86,6 +81,16 @@ pub(super) fn to_plain(
             physical,
         ) => Err(Error::corrupt(format!("values of {physical:?} in the encoding {encoding:?}"))),
         _ => Err(Error::unsupported(format!("values in the encoding {encoding:?} cannot be read yet"))),
+    }
+}
+
+/// Bytes of a value of what BYTE_STREAM_SPLIT can hold; 0 of other types.
+pub(super) fn width(leaf: &Leaf) -> usize {
+    match leaf.physical {
+        Type::Int32 | Type::Float => 4,
+        Type::Int64 | Type::Double => 8,
+        Type::FixedLenByteArray => leaf.type_length,
+        _ => 0,
     }
 }
 

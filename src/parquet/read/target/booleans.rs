@@ -105,6 +105,7 @@ fn append(values: &mut Values, count: usize, out: &mut BooleanBufferBuilder) -> 
         }
         Coding::Dictionary(_) => return Err(super::no_dictionary()),
         Coding::Lengths(..) => return Err(super::not_lengths()),
+        Coding::Split(_) | Coding::Deltas => return Err(super::not_numbers()),
     };
     Ok(())
 }

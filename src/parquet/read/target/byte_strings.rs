@@ -8,11 +8,11 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::spread::spread_ends;
-use super::{Layout, Target, no_dictionary, not_boolean, utf8};
+use super::{Layout, Target, no_dictionary, not_boolean, not_numbers, utf8};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
-use crate::parquet::format::Type;
+use crate::parquet::format::{Encoding, Type};
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Values};
 
@@ -132,6 +132,7 @@ impl<O: OffsetSizeTrait + End> ByteStrings<O> {
                 Coding::Dictionary(decoder.position())
             }
             Coding::Rle(_) => return Err(not_boolean()),
+            Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
         };
         Ok(())
     }
@@ -174,8 +175,8 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
         Layout::Variable
     }
 
-    fn takes_lengths(&self) -> bool {
-        true
+    fn takes(&self) -> &'static [Encoding] {
+        &[Encoding::DeltaLengthByteArray, Encoding::DeltaByteArray]
     }
 
     #[expect(unsafe_code, reason = "the strings were checked page by page, a tenth of reading them is spared")]

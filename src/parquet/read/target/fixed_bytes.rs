@@ -8,7 +8,7 @@ use arrow_buffer::{Buffer, NullBuffer};
 use arrow_schema::DataType;
 
 use super::spread::words;
-use super::{Layout, Target, no_dictionary, not_boolean, not_lengths};
+use super::{Layout, Target, no_dictionary, not_boolean, not_lengths, not_numbers};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::{dictionary, plain};
@@ -143,6 +143,7 @@ fn append(
         }
         Coding::Rle(_) => return Err(not_boolean()),
         Coding::Lengths(..) => return Err(not_lengths()),
+        Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
     };
     Ok(())
 }

@@ -22,8 +22,10 @@ use arrow_schema::DataType;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
+use crate::parquet::encoding::delta_binary_packed::{self, Delta};
 use crate::parquet::encoding::plain::{self, ByteArrays};
 use crate::parquet::encoding::{dictionary, rle};
+use crate::parquet::format::Encoding;
 
 use super::budget::Reservation;
 use super::page::{Coding, PageBytes, Values};
@@ -45,9 +47,9 @@ pub(super) trait Target: Send + std::fmt::Debug {
     /// How its values stand in PLAIN.
     fn layout(&self) -> Layout;
 
-    /// Whether it reads [`Coding::Lengths`].
-    fn takes_lengths(&self) -> bool {
-        false
+    /// Encodings that it reads as they stand; all others are turned into PLAIN first, but for indices into the dictionary.
+    fn takes(&self) -> &'static [Encoding] {
+        &[]
     }
 
     /// The array; empty again.
@@ -119,6 +121,16 @@ fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
             let lengths = lengths(values, next, count)?;
             Coding::Lengths(next + count, at + lengths.iter().map(|&n| n as usize).sum::<usize>())
         }
+        (Coding::Split(at), Layout::Fixed(width)) => {
+            let (end, total) = (at.saturating_add(count), values.bytes().len() / width.max(1));
+            if end > total {
+                return Err(Error::corrupt(format!("values to {end} wanted, {total} are there")));
+            }
+            Coding::Split(end)
+        }
+        (Coding::Deltas, Layout::Fixed(4)) => skip_deltas::<i32>(values, count)?,
+        (Coding::Deltas, Layout::Fixed(8)) => skip_deltas::<i64>(values, count)?,
+        (Coding::Split(_) | Coding::Deltas, _) => return Err(not_numbers()),
         (Coding::Rle(position), _) => {
             let mut bits = rle::Decoder::resume(values.bytes(), 1, position)?;
             bits.skip(count)?;
@@ -126,6 +138,13 @@ fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
         }
     };
     Ok(())
+}
+
+fn skip_deltas<T: Delta>(values: &mut Values, count: usize) -> Result<Coding> {
+    let mut decoder = delta_binary_packed::Decoder::<T>::resume(values.bytes(), &values.deltas)?;
+    decoder.skip(count)?;
+    values.deltas = decoder.position();
+    Ok(Coding::Deltas)
 }
 
 /// The lengths of the `count` byte arrays from number `next` on.
@@ -140,6 +159,12 @@ fn lengths(values: &Values, next: usize, count: usize) -> Result<&[i32]> {
 #[cold]
 fn not_lengths() -> Error {
     Error::corrupt("values of this type have no lengths")
+}
+
+/// The error for the encodings of numbers where other values stand.
+#[cold]
+fn not_numbers() -> Error {
+    Error::corrupt("values of this type are neither split into streams nor packed as differences")
 }
 
 /// The error for booleans' encoding where other values stand.

@@ -2,6 +2,8 @@
 //!
 //! Spec: Encodings.md, "Plain"; LogicalTypes.md, "DECIMAL", "Temporal Types".
 
+use std::any::Any;
+
 use arrow_array::{ArrayRef, make_array};
 use arrow_buffer::builder::BooleanBufferBuilder;
 use arrow_buffer::{ArrowNativeType, Buffer, IntervalDayTime, IntervalMonthDayNano, NullBuffer, i256};
@@ -10,12 +12,14 @@ use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 use half::f16;
 
 use super::spread::spread;
-use super::{Layout, Target, no_dictionary, not_boolean, not_lengths};
+use super::{Layout, Target, no_dictionary, not_boolean, not_lengths, not_numbers};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{DAY_MS, INTERVAL_BYTES, Leaf, Scaling};
-use crate::parquet::encoding::{dictionary, plain};
-use crate::parquet::format::Type;
+use crate::parquet::encoding::delta_binary_packed::{self, Delta};
+use crate::parquet::encoding::plain::{self, Fixed};
+use crate::parquet::encoding::{byte_stream_split, dictionary};
+use crate::parquet::format::{Encoding, Type};
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Values};
 
@@ -29,9 +33,13 @@ struct Numbers<T> {
     layout: Layout,
     width: usize,
     decode: Decode<T>,
+    /// Whether it takes values as they are.
+    is_own: bool,
     out: Vec<T>,
     /// Values before they are spread.
     dense: Vec<T>,
+    /// Values in PLAIN, [`SCRATCH_BYTES`] at most.
+    scratch: Vec<u8>,
     dictionary: Option<Vec<T>>,
     memory: Reservation,
 }
@@ -51,7 +59,7 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
             make.fixed(|b, _, n, out| each(b, n, out, |v| i32::from_le_bytes(v).div_euclid(1000)))
         }
         (P::Int32, D::Int32 | D::Date32 | D::Time32(_) | D::Decimal32(..)) => {
-            make.fixed(|b, _, n, out| each(b, n, out, i32::from_le_bytes))
+            make.own(|b, _, n, out| each(b, n, out, i32::from_le_bytes))
         }
         (P::Int32, D::Date64) => {
             // 2^31 days of 86,400,000 ms stay within 64 bits.
@@ -71,7 +79,7 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
             make.fixed(|b, _, n, out| each(b, n, out, |v| i64::from_le_bytes(v).div_euclid(1000)))
         }
         (P::Int64, D::Int64 | D::Date64 | D::Time64(_) | D::Timestamp(..) | D::Duration(_) | D::Decimal64(..)) => {
-            make.fixed(|b, _, n, out| each(b, n, out, i64::from_le_bytes))
+            make.own(|b, _, n, out| each(b, n, out, i64::from_le_bytes))
         }
         (P::Int64, D::Decimal128(..)) => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i128::from(i64::from_le_bytes(v))))
@@ -134,21 +142,33 @@ impl Make<'_> {
         self.target(Layout::Fixed(width), width, decode)
     }
 
+    /// Values that are in the array what they are in the file.
+    fn own<T: ArrowNativeType>(self, decode: Decode<T>) -> Box<dyn Target> {
+        let width = size_of::<T>();
+        Box::new(Numbers { is_own: true, ..self.numbers(Layout::Fixed(width), width, decode) })
+    }
+
     fn variable<T: ArrowNativeType>(self, decode: Decode<T>) -> Box<dyn Target> {
         self.target(Layout::Variable, 0, decode)
     }
 
     fn target<T: ArrowNativeType>(self, layout: Layout, width: usize, decode: Decode<T>) -> Box<dyn Target> {
-        Box::new(Numbers {
+        Box::new(self.numbers(layout, width, decode))
+    }
+
+    fn numbers<T: ArrowNativeType>(self, layout: Layout, width: usize, decode: Decode<T>) -> Numbers<T> {
+        Numbers {
             data_type: self.data_type.clone(),
             layout,
             width,
             decode,
+            is_own: false,
             out: Vec::new(),
             dense: Vec::new(),
+            scratch: Vec::new(),
             dictionary: None,
             memory: self.memory,
-        })
+        }
     }
 }
 
@@ -169,19 +189,38 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
         self.take_memory(self.dictionary_len(), self.out.len() + count)?;
-        append(values, count, self.decode, self.width, self.dictionary.as_deref(), &mut self.out)
+        let source = Source {
+            decode: self.decode,
+            is_own: self.is_own,
+            width: self.width,
+            dictionary: self.dictionary.as_deref(),
+        };
+        source.append(values, count, &mut self.scratch, &mut self.out)
     }
 
     fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()> {
         self.take_memory(self.dictionary_len(), self.out.len() + mask.len())?;
         self.dense.clear();
-        append(values, present, self.decode, self.width, self.dictionary.as_deref(), &mut self.dense)?;
+        let source = Source {
+            decode: self.decode,
+            is_own: self.is_own,
+            width: self.width,
+            dictionary: self.dictionary.as_deref(),
+        };
+        source.append(values, present, &mut self.scratch, &mut self.dense)?;
         spread(&self.dense, mask, &mut self.out);
         Ok(())
     }
 
     fn layout(&self) -> Layout {
         self.layout
+    }
+
+    fn takes(&self) -> &'static [Encoding] {
+        match self.layout {
+            Layout::Fixed(_) => &[Encoding::ByteStreamSplit, Encoding::DeltaBinaryPacked],
+            _ => &[],
+        }
     }
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
@@ -207,31 +246,89 @@ impl<T: ArrowNativeType> Numbers<T> {
     }
 }
 
-fn append<T: ArrowNativeType>(
-    values: &mut Values,
-    count: usize,
+/// Bytes of values that are turned into PLAIN at a time, or one value: they stay in the nearest cache.
+const SCRATCH_BYTES: usize = 8 << 10;
+
+/// What turns coded values into numbers.
+struct Source<'a, T> {
     decode: Decode<T>,
+    is_own: bool,
     width: usize,
-    dictionary: Option<&[T]>,
-    out: &mut Vec<T>,
-) -> Result<()> {
-    values.coding = match values.coding {
-        Coding::Plain(at) => {
-            let taken = decode(values.bytes().get(at..).unwrap_or_default(), width, count, out)?;
-            Coding::Plain(at + taken)
-        }
-        Coding::Dictionary(position) => {
-            let dictionary = dictionary.ok_or_else(no_dictionary)?;
-            let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
-            indices.gather(dictionary, count, out)?;
-            Coding::Dictionary(indices.position())
-        }
-        Coding::Rle(_) => return Err(not_boolean()),
-        Coding::Lengths(..) => return Err(not_lengths()),
-    };
-    Ok(())
+    dictionary: Option<&'a [T]>,
 }
 
+impl<T: ArrowNativeType> Source<'_, T> {
+    fn append(&self, values: &mut Values, count: usize, scratch: &mut Vec<u8>, out: &mut Vec<T>) -> Result<()> {
+        values.coding = match values.coding {
+            Coding::Plain(at) => {
+                let taken = (self.decode)(values.bytes().get(at..).unwrap_or_default(), self.width, count, out)?;
+                Coding::Plain(at + taken)
+            }
+            Coding::Dictionary(position) => {
+                let dictionary = self.dictionary.ok_or_else(no_dictionary)?;
+                let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
+                indices.gather(dictionary, count, out)?;
+                Coding::Dictionary(indices.position())
+            }
+            Coding::Split(at) => {
+                let mut next = at;
+                let at_once = self.at_once();
+                scratch.resize(at_once * self.width, 0);
+                while next < at + count {
+                    let n = at_once.min(at + count - next);
+                    let piece = scratch.get_mut(..n * self.width).unwrap_or_default();
+                    byte_stream_split::decode(values.bytes(), self.width, next, piece)?;
+                    (self.decode)(piece, self.width, n, out)?;
+                    next += n;
+                }
+                Coding::Split(next)
+            }
+            Coding::Deltas => {
+                match self.width {
+                    4 => self.deltas::<i32>(values, count, scratch, out)?,
+                    8 => self.deltas::<i64>(values, count, scratch, out)?,
+                    _ => return Err(not_numbers()),
+                }
+                Coding::Deltas
+            }
+            Coding::Rle(_) => return Err(not_boolean()),
+            Coding::Lengths(..) => return Err(not_lengths()),
+        };
+        Ok(())
+    }
+
+    /// Values for which there is room in scratch. The page has one of them at least, so none is wider than the page.
+    fn at_once(&self) -> usize {
+        (SCRATCH_BYTES / self.width.max(1)).max(1)
+    }
+
+    fn deltas<D: Delta + Fixed>(
+        &self,
+        values: &mut Values,
+        count: usize,
+        scratch: &mut Vec<u8>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
+        let mut decoder = delta_binary_packed::Decoder::<D>::resume(values.bytes(), &values.deltas)?;
+        let mut left = count;
+        if self.is_own
+            && let Some(out) = (out as &mut dyn Any).downcast_mut::<Vec<D>>()
+        {
+            out.reserve(count);
+            decoder.read(count, out)?;
+            left = 0;
+        }
+        while left > 0 {
+            let n = self.at_once().min(left);
+            scratch.clear();
+            decoder.read_plain(n, scratch)?;
+            (self.decode)(scratch, self.width, n, out)?;
+            left -= n;
+        }
+        values.deltas = decoder.position();
+        Ok(())
+    }
+}
 /// Values of `W` bytes each.
 #[inline(always)]
 fn each<const W: usize, T>(

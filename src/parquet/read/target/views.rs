@@ -13,11 +13,11 @@ use bytes::Bytes;
 
 use super::byte_strings::ends_of;
 use super::spread::spread;
-use super::{Layout, Target, no_dictionary, not_boolean, utf8};
+use super::{Layout, Target, no_dictionary, not_boolean, not_numbers, utf8};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
-use crate::parquet::format::Type;
+use crate::parquet::format::{Encoding, Type};
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Spare, Values};
 
@@ -90,6 +90,7 @@ impl Views {
                 Coding::Dictionary(indices.position())
             }
             Coding::Rle(_) => return Err(not_boolean()),
+            Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
         };
         self.take_memory()
     }
@@ -147,8 +148,8 @@ impl Target for Views {
         Layout::Variable
     }
 
-    fn takes_lengths(&self) -> bool {
-        true
+    fn takes(&self) -> &'static [Encoding] {
+        &[Encoding::DeltaLengthByteArray, Encoding::DeltaByteArray]
     }
 
     #[expect(unsafe_code, reason = "the strings were checked page by page, a third of reading them is spared")]
