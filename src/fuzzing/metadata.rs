@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Input;
 use crate::parquet::arrow::assemble::{LeafSlots, assemble};
-use crate::parquet::arrow::{SchemaOptions, from_elements, to_parquet};
+use crate::parquet::arrow::{FileSchema, SchemaOptions, to_parquet};
 use crate::parquet::format::bloom_filter::{self, BloomFilter};
 use crate::parquet::format::thrift::{self, Value};
 use crate::parquet::format::{ColumnIndex, Footer, FooterLimits, OffsetIndex, PageHeader};
@@ -28,7 +28,14 @@ fn round_trip<T: Value + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
 pub(super) fn footer(bytes: &[u8]) {
     let limits = FooterLimits { memory_bytes: 16 << 20, schema_elements: 1 << 16, places: false };
     let Ok((footer, elements)) = Footer::decode(Bytes::copy_from_slice(bytes), 4, limits) else { return };
-    let _ = from_elements(elements, footer.key_value_metadata.as_deref(), &SchemaOptions::default());
+    let key_values = footer.key_value_metadata.as_deref();
+    if let Ok(schema) = FileSchema::new(elements, key_values, SchemaOptions::default()) {
+        let (fields, leaves) = (schema.fields(), schema.leaves());
+        let names: Vec<String> = schema.names().map(str::to_owned).collect();
+        let whole = schema.whole(key_values);
+        assert_eq!((whole.nodes.len(), whole.leaves.len()), (fields, leaves), "what is checked is converted");
+        assert!(whole.arrow.fields().iter().map(|field| field.name()).eq(&names));
+    }
     let whole = footer.whole().is_ok();
     for (group, lean) in footer.groups.iter().enumerate().take(8) {
         for column in 0..lean.columns.min(64) {

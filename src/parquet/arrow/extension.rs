@@ -11,6 +11,7 @@
 //! GEOMETRY(crs)            geoarrow.wkb            {"crs": …, "crs_type": …}
 //! GEOGRAPHY(crs, edges)    geoarrow.wkb            {"edges": "spherical", "crs": …, "crs_type": …}
 //! ENUM, BSON               no extension: the key PARQUET:logical_type says so
+//! TIME adjusted to UTC     no extension: the key adjusted_to_utc says so, which the parquet crate knows too
 //! ```
 //!
 //! No CRS in Parquet is longitude and latitude, `OGC:CRS84`. `srid:n` and `projjson:key` are those of Geospatial.md;
@@ -21,7 +22,7 @@ use std::collections::HashMap;
 use arrow_schema::{DataType, Field};
 use serde_json::{Value, json};
 
-use super::{EXTENSION_METADATA_KEY, EXTENSION_NAME_KEY, LOGICAL_TYPE_KEY};
+use super::{ADJUSTED_TO_UTC_KEY, EXTENSION_METADATA_KEY, EXTENSION_NAME_KEY, LOGICAL_TYPE_KEY};
 use crate::error::{Error, Result};
 use crate::parquet::format::schema::{GeographyType, GeometryType, VariantType};
 use crate::parquet::format::{Empty, KeyValue, LogicalType};
@@ -58,6 +59,9 @@ pub(super) fn of_leaf(logical: Option<&LogicalType>, key_values: Option<&[KeyVal
         }
         Some(LogicalType::Enum(_)) => HashMap::from([(LOGICAL_TYPE_KEY.into(), ENUM.into())]),
         Some(LogicalType::Bson(_)) => HashMap::from([(LOGICAL_TYPE_KEY.into(), BSON.into())]),
+        Some(LogicalType::Time(t)) if t.is_adjusted_to_utc => {
+            HashMap::from([(ADJUSTED_TO_UTC_KEY.into(), "true".into())])
+        }
         _ => HashMap::new(),
     }
 }
@@ -98,6 +102,11 @@ pub(super) fn logical(field: &Field, value_type: &DataType) -> Result<Option<Log
         (_, Some(BSON)) if is_bytes => Some(LogicalType::Bson(Empty {})),
         _ => None,
     })
+}
+
+/// Whether a field of times asks for them to be instants of a day in UTC; without the key they are local ones.
+pub(super) fn is_adjusted_to_utc(field: &Field) -> bool {
+    field.metadata().get(ADJUSTED_TO_UTC_KEY).is_some_and(|value| value != "false")
 }
 
 fn crs(crs: Option<&str>, key_values: Option<&[KeyValue]>) -> serde_json::Map<String, Value> {

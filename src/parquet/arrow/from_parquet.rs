@@ -1,21 +1,16 @@
-//! A file's schema, checked: the elements come from outside, what leaves here is sound.
+//! One field of a file's schema: elements that have been checked become Arrow's types, and the levels below them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 
+use super::file_schema::FileSchema;
 use super::node::{self, Kind, Levels, Node};
 use super::values::{Mismatch, logical, value_type};
-use super::{ARROW_SCHEMA_KEY, FIELD_ID_KEY, Leaf, ParquetSchema, extension, ipc, restore, value_order};
-use crate::error::{Error, Result};
+use super::{FIELD_ID_KEY, Leaf, ParquetSchema, extension, shape, value_order};
+use crate::error::Result;
 use crate::parquet::format::{ConvertedType, FileMetaData, KeyValue, LogicalType, Repetition, SchemaElement, Type};
-
-/// What the names in all leaves' paths may take together: a long name above many leaves stands in each path.
-const PATH_BYTES_MAX: usize = 64 << 20;
-
-/// Under which key a file of Spark says so. Its timestamps are of microseconds, in INT96 too.
-const SPARK_KEY: &str = "org.apache.spark.version";
 
 /// How a file's schema is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,99 +33,39 @@ impl Default for SchemaOptions {
 /// The schemas of a file.
 ///
 /// A column that this crate cannot read does not fail the file: its leaves carry a refusal
-/// ([`Leaf::check`]) and its Arrow type is a best guess. The Arrow schema under [`ARROW_SCHEMA_KEY`] is used
-/// column by column where it agrees with the Parquet schema. Lists and maps are told by every rule of
+/// ([`Leaf::check`]) and its Arrow type is a best guess. The Arrow schema under [`ARROW_SCHEMA_KEY`](super::ARROW_SCHEMA_KEY)
+/// is used column by column where it agrees with the Parquet schema. Lists and maps are told by every rule of
 /// LogicalTypes.md, "Nested Types", those for files of old included.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when the elements form no tree or an annotation contradicts its type,
-/// [`Error::Limit`] when groups nest too deep.
+/// [`Error::Corrupt`](crate::error::Error::Corrupt) when the elements form no tree or an annotation contradicts its type,
+/// [`Error::Limit`](crate::error::Error::Limit) when groups nest too deep.
 pub fn from_parquet(metadata: &FileMetaData) -> Result<ParquetSchema> {
-    let options = SchemaOptions::default();
-    from_elements(metadata.schema.clone(), metadata.key_value_metadata.as_deref(), &options)
+    let key_values = metadata.key_value_metadata.as_deref();
+    Ok(FileSchema::new(metadata.schema.clone(), key_values, SchemaOptions::default())?.whole(key_values))
 }
 
-/// The same, of a footer's parts.
-///
-/// # Errors
-/// As [`from_parquet`].
-pub fn from_elements(
-    owned: Vec<SchemaElement>,
-    key_values: Option<&[KeyValue]>,
-    options: &SchemaOptions,
-) -> Result<ParquetSchema> {
-    let elements = owned.as_slice();
-    let root = elements.first().ok_or_else(|| Error::corrupt("the schema has no root"))?;
-    let children = match root.num_children {
-        Some(n) => usize::try_from(n).map_err(|_| Error::corrupt(format!("the schema's root has {n} children")))?,
-        None if elements.len() == 1 => 0,
-        None => return Err(Error::corrupt("the schema's root has no count of children")),
-    };
-    let find = |key: &str| key_values.and_then(|pairs| pairs.iter().find(|kv| kv.key == key));
-    let hint = find(ARROW_SCHEMA_KEY).and_then(|kv| kv.value.as_deref()).and_then(ipc::decode);
-    let by_writer = if find(SPARK_KEY).is_some() { TimeUnit::Microsecond } else { TimeUnit::Nanosecond };
-
-    let mut walk = Walk {
-        elements,
-        key_values,
-        depth_max: options.depth_max.min(node::DEPTH_MAX),
-        int96_unit: options.int96_unit.unwrap_or(by_writer),
-        int96_is_asked: options.int96_unit.is_some(),
-        next: 1,
-        path: Vec::new(),
-        path_bytes: 0,
-        leaves: Vec::new(),
-        field: 0,
-    };
-    let mut nodes = Vec::new();
-    for index in 0..children {
-        walk.field = index;
-        let mut node = walk.field(Levels { rep: 0, slot: 0, def: 0 })?;
-        if let Some(Some(hint)) = hint.as_ref().and_then(|h| h.fields.get(index)) {
-            restore::restore(&mut node, &mut walk.leaves, hint, options.int96_unit.is_some());
-        }
-        if options.views
-            && let Some(field) = restore::with_views(&node.field)
-        {
-            restore::restore(&mut node, &mut walk.leaves, &field, options.int96_unit.is_some());
-        }
-        nodes.push(node);
-    }
-    if walk.next != elements.len() {
-        let left = elements.len() - walk.next;
-        return Err(Error::corrupt(format!("{left} schema elements belong to no group")));
-    }
-    let metadata = hint.map(|h| h.metadata).unwrap_or_default();
-    let fields: Vec<FieldRef> = nodes.iter().map(|n| Arc::clone(&n.field)).collect();
-    Ok(ParquetSchema {
-        leaves: walk.leaves,
-        arrow: Arc::new(Schema::new_with_metadata(fields, metadata)),
-        nodes,
-        elements: owned,
-    })
-}
-
-/// Takes one element after another; `path` is that of the element being taken.
-struct Walk<'a> {
-    elements: &'a [SchemaElement],
-    key_values: Option<&'a [KeyValue]>,
-    depth_max: usize,
-    int96_unit: TimeUnit,
-    int96_is_asked: bool,
-    next: usize,
-    path: Vec<String>,
-    path_bytes: usize,
-    leaves: Vec<Leaf>,
+/// Takes one element after another; `path` is that of the element being taken. All elements have been checked to form
+/// a tree: that one is missing does not happen, and makes a field less.
+pub(super) struct Walk<'a> {
+    pub elements: &'a [SchemaElement],
+    pub key_values: Option<&'a [KeyValue]>,
+    pub int96_unit: TimeUnit,
+    pub int96_is_asked: bool,
+    pub next: usize,
+    pub path: Vec<String>,
+    /// Those of this walk, numbered from 0 on.
+    pub leaves: Vec<Leaf>,
     /// The top-level field.
-    field: usize,
+    pub field: usize,
 }
 
 impl<'a> Walk<'a> {
     /// Takes the next element with all below it, as a field.
-    fn field(&mut self, above: Levels) -> Result<Node> {
+    pub fn field(&mut self, above: Levels) -> Option<Node> {
         let (index, element) = self.enter()?;
         let node = match element.repetition {
-            Some(Repetition::Required) => self.value(index, element, above, false)?,
+            Some(Repetition::Required) | None => self.value(index, element, above, false)?,
             Some(Repetition::Optional) => self.value(index, element, above, true)?,
             // "A repeated field that is not annotated is a required list of required elements."
             Some(Repetition::Repeated) => {
@@ -147,45 +82,35 @@ impl<'a> Walk<'a> {
             Some(Repetition::Unknown(n)) => {
                 self.refused(index, element, above, &format!("the unknown repetition {n}"))?
             }
-            None => return Err(self.corrupt("a field without a repetition".into())),
         };
         self.path.pop();
-        Ok(node)
+        Some(node)
     }
 
     /// Takes an element that this crate cannot read, with all below it.
-    fn refused(&mut self, index: usize, element: &'a SchemaElement, above: Levels, why: &str) -> Result<Node> {
+    fn refused(&mut self, index: usize, element: &'a SchemaElement, above: Levels, why: &str) -> Option<Node> {
         let first = self.leaves.len();
         let node = self.value(index, element, above, false)?;
         self.leaves.iter_mut().skip(first).for_each(|leaf| leaf.refusal = Some(why.to_string()));
-        Ok(node)
+        Some(node)
     }
 
     /// Steps onto the next element; the caller pops its name when it is done.
-    fn enter(&mut self) -> Result<(usize, &'a SchemaElement)> {
+    fn enter(&mut self) -> Option<(usize, &'a SchemaElement)> {
         let index = self.next;
-        let Some(element) = self.elements.get(index) else {
-            let group = self.path.join(".");
-            return Err(Error::corrupt(format!("the schema ends before the last child of group \"{group}\"")));
-        };
+        let element = self.elements.get(index)?;
         self.next += 1;
         self.path.push(element.name.clone());
-        if self.path.len() > self.depth_max {
-            return Err(Error::limit(format!("groups nest deeper than {}", self.depth_max)).in_column(self.name()));
-        }
-        Ok((index, element))
+        Some((index, element))
     }
 
     /// What the element is, its repetition aside.
-    fn value(&mut self, index: usize, element: &'a SchemaElement, above: Levels, is_nullable: bool) -> Result<Node> {
+    fn value(&mut self, index: usize, element: &'a SchemaElement, above: Levels, is_nullable: bool) -> Option<Node> {
         let present = above.def + u16::from(is_nullable);
-        let children = match (element.type_, element.num_children) {
-            (Some(physical), None | Some(0)) => return self.leaf(index, element, physical, above, is_nullable),
-            (None, Some(children @ 0..)) => children,
-            (type_, children) => {
-                return Err(self.corrupt(format!("a field of type {type_:?} with {children:?} children")));
-            }
-        };
+        if let Some(physical) = element.type_ {
+            return Some(self.leaf(index, element, physical, above, is_nullable));
+        }
+        let children = element.num_children.unwrap_or(0);
         // An annotation on a group of another shape than it promises says nothing; the group is a struct then.
         let repeated =
             self.elements.get(self.next).filter(|e| children == 1 && e.repetition == Some(Repetition::Repeated));
@@ -196,16 +121,16 @@ impl<'a> Walk<'a> {
             (Some(LogicalType::Map(_)), Some(repeated)) => self.map(element, repeated, above.element_of(present))?,
             _ => {
                 let below = Levels { def: present, ..above };
-                let nodes = (0..children).map(|_| self.field(below)).collect::<Result<Vec<_>>>()?;
+                let nodes = (0..children).map(|_| self.field(below)).collect::<Option<Vec<_>>>()?;
                 (DataType::Struct(nodes.iter().map(|n| Arc::clone(&n.field)).collect()), Kind::Struct(nodes))
             }
         };
         let field = arrow_field(element, data_type, is_nullable, metadata);
-        Ok(Node { field: Arc::new(field), rep: above.rep, slot: above.slot, present, kind })
+        Some(Node { field: Arc::new(field), rep: above.rep, slot: above.slot, present, kind })
     }
 
     /// The element of a list, by the rules of LogicalTypes.md, "Lists", "Backward-compatibility rules".
-    fn list(&mut self, list: &SchemaElement, repeated: &SchemaElement, item: Levels) -> Result<(DataType, Kind)> {
+    fn list(&mut self, list: &SchemaElement, repeated: &SchemaElement, item: Levels) -> Option<(DataType, Kind)> {
         let only_child = self.elements.get(self.next + 1).filter(|_| repeated.num_children == Some(1));
         let is_element = match only_child {
             // 1: not a group; 2: several fields (or none).
@@ -221,11 +146,11 @@ impl<'a> Walk<'a> {
         let mut node = if is_element { self.value(index, repeated, item, false)? } else { self.field(item)? };
         self.path.pop();
         node.field = node::renamed(&node.field, "element");
-        Ok((DataType::List(Arc::clone(&node.field)), Kind::List(Box::new(node))))
+        Some((DataType::List(Arc::clone(&node.field)), Kind::List(Box::new(node))))
     }
 
     /// Spec: LogicalTypes.md, "Maps". Keys and values are told by their place; keys alone make a list.
-    fn map(&mut self, map: &SchemaElement, repeated: &SchemaElement, item: Levels) -> Result<(DataType, Kind)> {
+    fn map(&mut self, map: &SchemaElement, repeated: &SchemaElement, item: Levels) -> Option<(DataType, Kind)> {
         if repeated.num_children != Some(2) {
             return self.list(map, repeated, item);
         }
@@ -243,7 +168,7 @@ impl<'a> Walk<'a> {
             present: item.def,
             kind: Kind::Struct(vec![key, value]),
         };
-        Ok((DataType::Map(Arc::clone(&entries.field), false), Kind::List(Box::new(entries))))
+        Some((DataType::Map(Arc::clone(&entries.field), false), Kind::List(Box::new(entries))))
     }
 
     fn leaf(
@@ -253,18 +178,8 @@ impl<'a> Walk<'a> {
         physical: Type,
         above: Levels,
         is_nullable: bool,
-    ) -> Result<Node> {
-        self.path_bytes += self.path.iter().map(|part| part.len() + size_of::<String>()).sum::<usize>();
-        if self.path_bytes > PATH_BYTES_MAX {
-            return Err(Error::limit(format!("the columns' paths take more than {PATH_BYTES_MAX} bytes")));
-        }
-        let type_length = match (physical, element.type_length) {
-            (Type::FixedLenByteArray, Some(n @ 1..)) => n as usize,
-            (Type::FixedLenByteArray, n) => {
-                return Err(self.corrupt(format!("FIXED_LEN_BYTE_ARRAY of length {n:?}")));
-            }
-            _ => 0,
-        };
+    ) -> Node {
+        let type_length = shape::type_length(element).unwrap_or(0);
         let logical = logical(element);
         let is_interval = logical.is_none()
             && element.converted_type == Some(ConvertedType::Interval)
@@ -275,9 +190,10 @@ impl<'a> Walk<'a> {
             Ok(_) if is_interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Ok(DataType::Timestamp(_, zone)) if physical == Type::Int96 => DataType::Timestamp(self.int96_unit, zone),
             Ok(data_type) => data_type,
+            // Not once the elements are checked.
             Err(Mismatch::Corrupt) => {
-                let logical = logical.map(|l| format!("{l:?}")).unwrap_or_default();
-                return Err(self.corrupt(format!("{logical} cannot annotate {physical:?}({type_length})")));
+                refusal = Some("an annotation that contradicts its type".into());
+                DataType::Binary
             }
             Err(Mismatch::Unsupported(reason)) => {
                 refusal = Some(reason);
@@ -303,15 +219,7 @@ impl<'a> Walk<'a> {
             logical,
         });
         let kind = Kind::Leaf(self.leaves.len() - 1);
-        Ok(Node { field: Arc::new(field), rep: above.rep, slot: above.slot, present, kind })
-    }
-
-    fn corrupt(&self, message: String) -> Error {
-        Error::corrupt(message).in_column(self.name())
-    }
-
-    fn name(&self) -> String {
-        self.path.join(".")
+        Node { field: Arc::new(field), rep: above.rep, slot: above.slot, present, kind }
     }
 }
 

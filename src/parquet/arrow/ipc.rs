@@ -9,18 +9,20 @@
 //! 8       n     Message flatbuffer with a Schema as its header
 //! ```
 //!
-//! The message comes from outside. Flatbuffers are verified as a whole first; what the schema then says is
-//! read by the functions below and not by arrow-ipc's own, which panic on values they do not know.
+//! The message comes from outside, and a wide file's is long: the text is decoded as a whole, and each field of the schema
+//! when it is asked for. Types of the future are none, where arrow-ipc's own functions panic.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_ipc::Field as F;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
 use arrow_schema::{DataType, Field, IntervalUnit, Schema, TimeUnit};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::ARROW_SCHEMA_KEY;
+use super::flatbuffer::{Buffer, Table};
 use super::node::DEPTH_MAX;
 use crate::parquet::format::KeyValue;
 
@@ -38,97 +40,122 @@ pub fn arrow_schema_metadata(arrow: &Schema) -> KeyValue {
     KeyValue { key: ARROW_SCHEMA_KEY.into(), value: Some(BASE64_STANDARD.encode(bytes)) }
 }
 
-/// What could be understood of an Arrow schema.
+/// An Arrow schema, of which a field is decoded when it is asked for.
 #[derive(Debug)]
-pub(super) struct Hint {
-    /// None where the field is of a type that is not known.
-    pub fields: Vec<Option<Field>>,
-    pub metadata: HashMap<String, String>,
+pub(super) struct Hint(Buffer);
+
+impl Hint {
+    /// The schema of a message in base64; None when it is not one.
+    pub fn decode(text: &str) -> Option<Hint> {
+        let mut bytes = BASE64_STANDARD.decode(text.trim_ascii()).ok()?;
+        if let Some(rest) = bytes.strip_prefix(&CONTINUATION) {
+            let (length, message) = rest.split_first_chunk()?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+            bytes = message.get(..length)?.to_vec();
+        }
+        let hint = Hint(Buffer::new(bytes));
+        hint.schema().is_some().then_some(hint)
+    }
+
+    /// The field of this number; None where it is not there, or of a type that is not known.
+    pub fn field(&self, number: usize) -> Option<Field> {
+        field(self.schema()?.table_of(arrow_ipc::Schema::VT_FIELDS, number)?, 0)
+    }
+
+    /// What stands beside the fields.
+    pub fn metadata(&self) -> HashMap<String, String> {
+        self.schema().map(|schema| metadata(schema, arrow_ipc::Schema::VT_CUSTOM_METADATA)).unwrap_or_default()
+    }
+
+    fn schema(&self) -> Option<Table<'_>> {
+        use arrow_ipc::{Message, MessageHeader};
+        let message = self.0.root()?;
+        let is_schema = message.u8(Message::VT_HEADER_TYPE) == MessageHeader::Schema.0;
+        message.table(Message::VT_HEADER).filter(|_| is_schema)
+    }
 }
 
-/// The schema of a message in base64; None when it is not one.
-pub(super) fn decode(text: &str) -> Option<Hint> {
-    let bytes = BASE64_STANDARD.decode(text.trim_ascii()).ok()?;
-    let message = match bytes.strip_prefix(&CONTINUATION) {
-        Some(rest) => rest.get(4..)?,
-        None => bytes.as_slice(),
-    };
-    let schema = arrow_ipc::root_as_message(message).ok()?.header_as_schema()?;
-    let fields = schema.fields()?.iter().map(|f| field(f, 0)).collect();
-    Some(Hint { fields, metadata: metadata(schema.custom_metadata().into_iter().flatten()) })
+fn metadata(table: Table<'_>, field: u16) -> HashMap<String, String> {
+    use arrow_ipc::KeyValue as Pair;
+    let pairs = table.tables(field).flatten();
+    pairs
+        .filter_map(|kv| Some((kv.string(Pair::VT_KEY)?.to_string(), kv.string(Pair::VT_VALUE)?.to_string())))
+        .collect()
 }
 
-fn metadata<'a>(pairs: impl Iterator<Item = arrow_ipc::KeyValue<'a>>) -> HashMap<String, String> {
-    pairs.filter_map(|kv| Some((kv.key()?.to_string(), kv.value()?.to_string()))).collect()
-}
-
-fn field(fb: arrow_ipc::Field<'_>, depth: usize) -> Option<Field> {
+fn field(table: Table<'_>, depth: usize) -> Option<Field> {
+    use arrow_ipc::DictionaryEncoding as Dictionary;
     if depth > DEPTH_MAX {
         return None;
     }
-    let mut data_type = value_type(fb, depth)?;
+    let mut data_type = value_type(table, depth)?;
     let mut is_ordered = false;
-    if let Some(dictionary) = fb.dictionary() {
-        data_type = DataType::Dictionary(Box::new(int_type(dictionary.indexType()?)?), Box::new(data_type));
-        is_ordered = dictionary.isOrdered();
+    if table.has(F::VT_DICTIONARY) {
+        let dictionary = table.table(F::VT_DICTIONARY)?;
+        // Not there means 32 bits with a sign.
+        let index = dictionary.table(Dictionary::VT_INDEXTYPE).map_or(Some(DataType::Int32), int_type)?;
+        data_type = DataType::Dictionary(Box::new(index), Box::new(data_type));
+        is_ordered = dictionary.bool(Dictionary::VT_ISORDERED);
     }
-    let field = Field::new(fb.name().unwrap_or_default(), data_type, fb.nullable());
-    Some(field.with_dict_is_ordered(is_ordered).with_metadata(metadata(fb.custom_metadata().into_iter().flatten())))
+    let name = if table.has(F::VT_NAME) { table.string(F::VT_NAME)? } else { "" };
+    let field = Field::new(name, data_type, table.bool(F::VT_NULLABLE));
+    Some(field.with_dict_is_ordered(is_ordered).with_metadata(metadata(table, F::VT_CUSTOM_METADATA)))
 }
 
 /// The type of the field's values: those of its dictionary where it has one.
-fn value_type(fb: arrow_ipc::Field<'_>, depth: usize) -> Option<DataType> {
+fn value_type(table: Table<'_>, depth: usize) -> Option<DataType> {
     use arrow_ipc::Type as T;
-    let child = |n: usize| {
-        let children = fb.children().filter(|c| n < c.len())?;
-        field(children.get(n), depth + 1).map(Arc::new)
-    };
-    Some(match fb.type_type() {
+    let child = |n: usize| field(table.table_of(F::VT_CHILDREN, n)?, depth + 1).map(Arc::new);
+    let of = table.table(F::VT_TYPE_);
+    Some(match arrow_ipc::Type(table.u8(F::VT_TYPE_TYPE)) {
         T::Null => DataType::Null,
         T::Bool => DataType::Boolean,
-        T::Int => int_type(fb.type_as_int()?)?,
+        T::Int => int_type(of?)?,
         T::Binary => DataType::Binary,
         T::LargeBinary => DataType::LargeBinary,
         T::BinaryView => DataType::BinaryView,
         T::Utf8 => DataType::Utf8,
         T::LargeUtf8 => DataType::LargeUtf8,
         T::Utf8View => DataType::Utf8View,
-        T::FixedSizeBinary => DataType::FixedSizeBinary(fb.type_as_fixed_size_binary()?.byteWidth()),
-        T::FloatingPoint => match fb.type_as_floating_point()?.precision() {
+        T::FixedSizeBinary => DataType::FixedSizeBinary(of?.i32(arrow_ipc::FixedSizeBinary::VT_BYTEWIDTH, 0)),
+        T::FloatingPoint => match arrow_ipc::Precision(of?.i16(arrow_ipc::FloatingPoint::VT_PRECISION, 0)) {
             arrow_ipc::Precision::HALF => DataType::Float16,
             arrow_ipc::Precision::SINGLE => DataType::Float32,
             arrow_ipc::Precision::DOUBLE => DataType::Float64,
             _ => return None,
         },
-        T::Date => match fb.type_as_date()?.unit() {
+        T::Date => match arrow_ipc::DateUnit(of?.i16(arrow_ipc::Date::VT_UNIT, arrow_ipc::DateUnit::MILLISECOND.0)) {
             arrow_ipc::DateUnit::DAY => DataType::Date32,
             arrow_ipc::DateUnit::MILLISECOND => DataType::Date64,
             _ => return None,
         },
         T::Time => {
-            let time = fb.type_as_time()?;
-            match (time.bitWidth(), unit(time.unit())?) {
+            let bits = of?.i32(arrow_ipc::Time::VT_BITWIDTH, 32);
+            match (bits, unit(of?, arrow_ipc::Time::VT_UNIT, arrow_ipc::TimeUnit::MILLISECOND)?) {
                 (32, unit @ (TimeUnit::Second | TimeUnit::Millisecond)) => DataType::Time32(unit),
                 (64, unit @ (TimeUnit::Microsecond | TimeUnit::Nanosecond)) => DataType::Time64(unit),
                 _ => return None,
             }
         }
         T::Timestamp => {
-            let timestamp = fb.type_as_timestamp()?;
-            DataType::Timestamp(unit(timestamp.unit())?, timestamp.timezone().map(Into::into))
+            let unit = unit(of?, arrow_ipc::Timestamp::VT_UNIT, arrow_ipc::TimeUnit::SECOND)?;
+            let zone = of?.string(arrow_ipc::Timestamp::VT_TIMEZONE);
+            if zone.is_none() && of?.has(arrow_ipc::Timestamp::VT_TIMEZONE) {
+                return None;
+            }
+            DataType::Timestamp(unit, zone.map(Into::into))
         }
-        T::Interval => DataType::Interval(match fb.type_as_interval()?.unit() {
+        T::Interval => DataType::Interval(match arrow_ipc::IntervalUnit(of?.i16(arrow_ipc::Interval::VT_UNIT, 0)) {
             arrow_ipc::IntervalUnit::YEAR_MONTH => IntervalUnit::YearMonth,
             arrow_ipc::IntervalUnit::DAY_TIME => IntervalUnit::DayTime,
             arrow_ipc::IntervalUnit::MONTH_DAY_NANO => IntervalUnit::MonthDayNano,
             _ => return None,
         }),
-        T::Duration => DataType::Duration(unit(fb.type_as_duration()?.unit())?),
+        T::Duration => DataType::Duration(unit(of?, arrow_ipc::Duration::VT_UNIT, arrow_ipc::TimeUnit::MILLISECOND)?),
         T::Decimal => {
-            let decimal = fb.type_as_decimal()?;
-            let precision = u8::try_from(decimal.precision()).ok()?;
-            let scale = i8::try_from(decimal.scale()).ok()?;
-            match decimal.bitWidth() {
+            let precision = u8::try_from(of?.i32(arrow_ipc::Decimal::VT_PRECISION, 0)).ok()?;
+            let scale = i8::try_from(of?.i32(arrow_ipc::Decimal::VT_SCALE, 0)).ok()?;
+            match of?.i32(arrow_ipc::Decimal::VT_BITWIDTH, 128) {
                 32 => DataType::Decimal32(precision, scale),
                 64 => DataType::Decimal64(precision, scale),
                 128 => DataType::Decimal128(precision, scale),
@@ -137,23 +164,23 @@ fn value_type(fb: arrow_ipc::Field<'_>, depth: usize) -> Option<DataType> {
             }
         }
         T::Struct_ => {
-            let children = fb.children().into_iter().flatten();
-            DataType::Struct(children.map(|c| field(c, depth + 1)).collect::<Option<_>>()?)
+            let children = table.tables(F::VT_CHILDREN);
+            DataType::Struct(children.map(|child| field(child?, depth + 1)).collect::<Option<_>>()?)
         }
         T::List => DataType::List(child(0)?),
         T::LargeList => DataType::LargeList(child(0)?),
         T::ListView => DataType::ListView(child(0)?),
         T::LargeListView => DataType::LargeListView(child(0)?),
-        T::FixedSizeList => DataType::FixedSizeList(child(0)?, fb.type_as_fixed_size_list()?.listSize()),
-        T::Map => DataType::Map(child(0)?, fb.type_as_map()?.keysSorted()),
+        T::FixedSizeList => DataType::FixedSizeList(child(0)?, of?.i32(arrow_ipc::FixedSizeList::VT_LISTSIZE, 0)),
+        T::Map => DataType::Map(child(0)?, of?.bool(arrow_ipc::Map::VT_KEYSSORTED)),
         // Written as its values.
         T::RunEndEncoded => child(1)?.data_type().clone(),
         _ => return None,
     })
 }
 
-fn unit(unit: arrow_ipc::TimeUnit) -> Option<TimeUnit> {
-    Some(match unit {
+fn unit(of: Table<'_>, field: u16, default: arrow_ipc::TimeUnit) -> Option<TimeUnit> {
+    Some(match arrow_ipc::TimeUnit(of.i16(field, default.0)) {
         arrow_ipc::TimeUnit::SECOND => TimeUnit::Second,
         arrow_ipc::TimeUnit::MILLISECOND => TimeUnit::Millisecond,
         arrow_ipc::TimeUnit::MICROSECOND => TimeUnit::Microsecond,
@@ -162,8 +189,8 @@ fn unit(unit: arrow_ipc::TimeUnit) -> Option<TimeUnit> {
     })
 }
 
-fn int_type(int: arrow_ipc::Int<'_>) -> Option<DataType> {
-    Some(match (int.bitWidth(), int.is_signed()) {
+fn int_type(int: Table<'_>) -> Option<DataType> {
+    Some(match (int.i32(arrow_ipc::Int::VT_BITWIDTH, 0), int.bool(arrow_ipc::Int::VT_IS_SIGNED)) {
         (8, true) => DataType::Int8,
         (16, true) => DataType::Int16,
         (32, true) => DataType::Int32,

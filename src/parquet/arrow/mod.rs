@@ -15,7 +15,7 @@
 //! Binary, Large…, …View          BYTE_ARRAY (GEOMETRY, GEOGRAPHY where it says `geoarrow.wkb`, BSON where asked for)
 //! FixedSizeBinary(n)             FIXED_LEN_BYTE_ARRAY(n) (UUID where the field says `arrow.uuid`)
 //! Date32 / Date64                INT32, DATE (a Date64 must be a whole day)
-//! Time32(s|ms) / Time64(us|ns)   INT32, TIME(ms) / INT64, TIME(us|ns)
+//! Time32(s|ms) / Time64(us|ns)   INT32, TIME(ms) / INT64, TIME(us|ns); adjusted to UTC where the field says `adjusted_to_utc`
 //! Timestamp(s|ms|us|ns)          INT64, TIMESTAMP(ms|ms|us|ns), adjusted to UTC where a zone is given
 //! Duration(unit)                 INT64
 //! Interval(unit)                 FIXED_LEN_BYTE_ARRAY(12), converted type INTERVAL; whole milliseconds, none negative
@@ -36,6 +36,8 @@
 
 pub mod assemble;
 mod extension;
+mod file_schema;
+mod flatbuffer;
 mod from_parquet;
 mod ipc;
 pub mod level_bits;
@@ -44,13 +46,15 @@ mod nested_schema_tests;
 pub mod node;
 mod restore;
 mod same;
+mod shape;
 pub mod shred;
 mod to_parquet;
 mod values;
 
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 
-pub use from_parquet::{INTERVAL_BYTES, SchemaOptions, from_elements, from_parquet};
+pub use file_schema::{FieldSchema, FileSchema};
+pub use from_parquet::{INTERVAL_BYTES, SchemaOptions, from_parquet};
 pub use ipc::arrow_schema_metadata;
 pub use node::Node;
 pub use same::check_same;
@@ -67,6 +71,9 @@ pub const FIELD_ID_KEY: &str = "PARQUET:field_id";
 
 /// The key of a field's metadata that names the logical type ENUM or BSON, for which Arrow has no word.
 pub const LOGICAL_TYPE_KEY: &str = "PARQUET:logical_type";
+
+/// The key of a field's metadata that says of a TIME that it is adjusted to UTC, which Arrow's type does not tell.
+pub const ADJUSTED_TO_UTC_KEY: &str = "adjusted_to_utc";
 
 const EXTENSION_NAME_KEY: &str = "ARROW:extension:name";
 const EXTENSION_METADATA_KEY: &str = "ARROW:extension:metadata";

@@ -101,6 +101,15 @@ impl Node {
         }
     }
 
+    /// Counts its leaves from `first` on, which were counted from 0 on.
+    pub(super) fn count_from(&mut self, first: usize) {
+        match &mut self.kind {
+            Kind::Leaf(leaf) => *leaf += first,
+            Kind::Struct(children) => children.iter_mut().for_each(|child| child.count_from(first)),
+            Kind::List(element) => element.count_from(first),
+        }
+    }
+
     /// Calls `visit` for each leaf with its column's number.
     pub fn leaves<'a>(&'a self, visit: &mut impl FnMut(&'a Node, usize)) {
         match &self.kind {

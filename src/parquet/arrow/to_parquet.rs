@@ -211,8 +211,8 @@ fn stored(field: &Field) -> Result<Stored> {
             return Err(Error::invalid(format!("FixedSizeBinary({n}): Parquet's fixed arrays have a byte at least")));
         }
         D::Date32 | D::Date64 => annotated(Type::Int32, L::Date(Empty {})),
-        D::Time32(unit) => annotated(Type::Int32, L::Time(time(*unit, false))),
-        D::Time64(unit) => annotated(Type::Int64, L::Time(time(*unit, false))),
+        D::Time32(unit) => annotated(Type::Int32, L::Time(time(*unit, extension::is_adjusted_to_utc(field)))),
+        D::Time64(unit) => annotated(Type::Int64, L::Time(time(*unit, extension::is_adjusted_to_utc(field)))),
         D::Timestamp(unit, zone) => {
             let has_zone = zone.as_ref().is_some_and(|z| !z.is_empty());
             annotated(Type::Int64, L::Timestamp(time(*unit, has_zone)))

@@ -54,14 +54,18 @@ pub enum Decision {
 }
 
 pub(super) fn explain(file: &Arc<FileParts>, reader: &ReaderOptions, mut options: ScanOptions) -> Result<Explanation> {
-    let named = Columns::new(file, &mut options);
+    let named = Columns::new(&mut options);
     for name in options.columns.iter().flatten() {
-        named.find(file, named.number(name)?)?;
+        named.find(file, named.number(file, name)?)?;
     }
-    let predicate = options.predicate.take().map(|p| p.bind(&named.schema).map(|bound| (p, bound))).transpose()?;
+    let bind = |p: Predicate| -> Result<_> {
+        let bound = p.bind(&named.of(file, &p.columns())?)?;
+        Ok((p, bound))
+    };
+    let predicate = options.predicate.take().map(bind).transpose()?;
     let mut columns = Vec::new();
     for (path, steps) in predicate.iter().flat_map(|(_, bound)| bound.paths()) {
-        columns.push(Named::new(file, path, steps, &named.find(file, named.number(path.name())?)?));
+        columns.push(Named::new(file, path, steps, &named.find(file, named.number(file, path.name())?)?));
     }
     let numbers = split::groups(&file.footer, options.row_groups, options.byte_range, options.start_offsets)?;
     let mut row_groups = Vec::with_capacity(numbers.len());

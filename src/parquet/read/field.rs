@@ -13,6 +13,7 @@ use super::nested::NestedColumn;
 use super::prune;
 use super::selection::Selection;
 use crate::error::{Error, Result};
+use crate::parquet::arrow::FieldSchema;
 use crate::parquet::arrow::node::Kind;
 use crate::storage::Input;
 
@@ -32,25 +33,21 @@ enum Decoder {
 impl FieldReader {
     /// For the field of this number; [`Error::Unsupported`] where a leaf of it cannot be read.
     pub(super) fn new(file: &FileParts, field: usize, budget: &Budget, verify_crc: bool) -> Result<FieldReader> {
-        let node = file
-            .schema
-            .nodes
-            .get(field)
-            .ok_or_else(|| Error::invalid(format!("there is no field {field} in the schema")))?;
-        let mut numbers = Vec::new();
-        node.leaves(&mut |_, number| numbers.push(number));
-        let (Some(&first), Some(&last)) = (numbers.first(), numbers.last()) else {
+        let FieldSchema { node, first_leaf: first, leaves } =
+            file.field(field).ok_or_else(|| Error::invalid(format!("there is no field {field} in the schema")))?;
+        let numbers = *first..first + leaves.len();
+        if leaves.is_empty() {
             return Err(Error::unsupported("a group without columns in it: leave it out").in_column(node.field.name()));
-        };
+        }
         let leaf = |number: usize| file.leaf(number).cloned();
         let decoder = match node.kind {
             Kind::Leaf(number) => Decoder::Flat(Box::new(Column::new(Arc::new(leaf(number)?), budget, verify_crc)?)),
             _ => {
-                let leaves = numbers.iter().map(|&n| Ok((n, leaf(n)?))).collect::<Result<Vec<_>>>()?;
+                let leaves = numbers.clone().zip(leaves.iter().cloned()).collect::<Vec<_>>();
                 Decoder::Nested(NestedColumn::new(node.clone(), leaves, budget, verify_crc)?)
             }
         };
-        Ok(FieldReader { leaves: first..last + 1, decoder })
+        Ok(FieldReader { leaves: numbers, decoder })
     }
 
     /// Goes to the start of a row group of `rows` rows; with `is_selective`, pages are found by their index, so that

@@ -1,19 +1,21 @@
 //! An open file: its footer, checked, and its page indexes.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
 
 use crate::budget;
 use crate::error::{Error, Result};
-use crate::parquet::arrow::{self, Leaf, Node, ParquetSchema, SchemaOptions};
+use crate::parquet::arrow::{FieldSchema, FileSchema, Leaf, Node, ParquetSchema, SchemaOptions};
 use crate::parquet::format::bloom_filter::BloomFilter;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::footer::{self, TAIL_BYTES};
 use crate::parquet::format::{
-    ChunkPlace, ColumnChunk, ColumnIndex, ColumnMetaData, FileMetaData, Footer, FooterLimits, OffsetIndex, thrift,
+    ChunkPlace, ColumnChunk, ColumnIndex, ColumnMetaData, FileMetaData, Footer, FooterLimits, KeyValue, OffsetIndex,
+    thrift,
 };
 use crate::predicate::ColumnBounds;
 use crate::storage::Input;
@@ -79,9 +81,9 @@ impl FileReader {
         Ok(opened.footer)
     }
 
-    /// The Arrow schema of all columns; nested ones stand in it, but cannot be read yet.
+    /// The Arrow schema of all columns. It is made when it is asked for first; a scan of some columns does without.
     pub fn schema(&self) -> &SchemaRef {
-        &self.parts.schema.arrow
+        self.parts.arrow()
     }
 
     /// The footer, read over but for its column chunks.
@@ -108,9 +110,18 @@ impl FileReader {
         self.parts.chunk(row_group, column).map_err(|e| self.place(e, column))
     }
 
-    /// The Parquet schema's leaves and their Arrow types.
+    /// The Parquet schema, its leaves and their Arrow types: all of it, made when it is asked for first.
     pub fn parquet_schema(&self) -> &ParquetSchema {
-        &self.parts.schema
+        self.parts.whole_schema.get_or_init(|| {
+            let parts = &self.parts;
+            let fields: Vec<_> = (0..parts.schema.fields()).filter_map(|number| parts.field(number)).collect();
+            ParquetSchema {
+                elements: parts.schema.elements().to_vec(),
+                leaves: fields.iter().flat_map(|field| field.leaves.iter().cloned()).collect(),
+                arrow: Arc::clone(parts.arrow()),
+                nodes: fields.into_iter().map(|field| field.node.clone()).collect(),
+            }
+        })
     }
 
     /// Rows of all row groups.
@@ -220,9 +231,9 @@ impl FileReader {
     }
 
     fn place(&self, e: Error, column: usize) -> Error {
-        let e = match self.parts.schema.leaves.get(column) {
-            Some(leaf) => e.in_column(leaf.name()),
-            None => e,
+        let e = match self.parts.leaf(column) {
+            Ok(leaf) => e.in_column(leaf.name()),
+            Err(_) => e,
         };
         e.in_file(self.name())
     }
@@ -233,7 +244,8 @@ impl FileReader {
 pub(super) struct FileParts {
     pub input: Arc<dyn Input>,
     pub footer: Footer,
-    pub schema: ParquetSchema,
+    pub schema: FileSchema,
+    whole_schema: OnceLock<ParquetSchema>,
     pub rows: u64,
     /// Where the footer begins: all chunks lie before.
     footer_start: u64,
@@ -261,10 +273,10 @@ impl FileParts {
         memory.grow(elements.len().saturating_mul(SCHEMA_ELEMENT_BYTES))?;
         let schema_options =
             SchemaOptions { depth_max: options.schema_depth_max, int96_unit: options.int96_unit, views: options.views };
-        let schema = arrow::from_elements(elements, footer.key_value_metadata.as_deref(), &schema_options)?;
+        let schema = FileSchema::new(elements, footer.key_value_metadata.as_deref(), schema_options)?;
         let mut rows = 0u64;
         for (number, group) in footer.groups.iter().enumerate() {
-            let (has, wants) = (group.columns, schema.leaves.len());
+            let (has, wants) = (group.columns, schema.leaves());
             if has != wants {
                 return Err(Error::corrupt(format!("row group {number} has {has} columns, the schema {wants}")));
             }
@@ -276,7 +288,39 @@ impl FileParts {
         }
         let overrun = column_chunk::overrun(footer.created_by.as_deref());
         let (memory, memory_bytes) = (Mutex::new(memory), options.memory_bytes);
-        Ok(FileParts { input, footer_start, footer, schema, rows, overrun, budget, memory, memory_bytes, decryptor })
+        let whole_schema = OnceLock::new();
+        Ok(FileParts {
+            input,
+            footer_start,
+            footer,
+            schema,
+            whole_schema,
+            rows,
+            overrun,
+            budget,
+            memory,
+            memory_bytes,
+            decryptor,
+        })
+    }
+
+    fn key_values(&self) -> Option<&[KeyValue]> {
+        self.footer.key_value_metadata.as_deref()
+    }
+
+    /// The Arrow schema of all fields.
+    pub(super) fn arrow(&self) -> &SchemaRef {
+        self.schema.arrow(self.key_values())
+    }
+
+    /// What the Arrow schema has beside its fields.
+    pub(super) fn schema_metadata(&self) -> HashMap<String, String> {
+        self.schema.metadata(self.key_values())
+    }
+
+    /// A top-level field by its number.
+    pub(super) fn field(&self, number: usize) -> Option<&FieldSchema> {
+        self.schema.field(number, self.key_values())
     }
 
     /// All of the footer, decoded once.
@@ -296,11 +340,10 @@ impl FileParts {
     }
 
     pub(super) fn leaf(&self, leaf: usize) -> Result<&Leaf> {
-        let leaves = self.schema.leaves.len();
-        self.schema
-            .leaves
-            .get(leaf)
-            .ok_or_else(|| Error::invalid(format!("there is no column {leaf}: the file has {leaves}, from 0 on")))
+        self.schema.leaf(leaf, self.key_values()).ok_or_else(|| {
+            let leaves = self.schema.leaves();
+            Error::invalid(format!("there is no column {leaf}: the file has {leaves}, from 0 on"))
+        })
     }
 
     /// Decodes the metadata of a column chunk.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 
 use crate::error::{Error, Result};
-use crate::parquet::arrow::ValueOrder;
 use crate::parquet::arrow::node::{Kind, Node};
+use crate::parquet::arrow::{FieldSchema, ValueOrder};
 use crate::parquet::format::bloom_filter::BloomFilter;
 use crate::predicate::{
     BoundPredicate, Bounds, ColumnBounds, ColumnPath, Predicate, Reason, Step as PathStep, Verdict,
@@ -43,7 +43,7 @@ impl Named {
         let origin = found.origin.clone();
         let leaf = match (&origin, steps) {
             (_, []) if !found.field.data_type().is_nested() => found.leaf,
-            (Origin::File(number, None), _) => file.schema.nodes.get(*number).and_then(|node| {
+            (Origin::File(number, None), _) => file.field(*number).and_then(|FieldSchema { node, .. }| {
                 let is_same = node.field.data_type() == found.field.data_type();
                 is_same.then(|| leaf_at(node, steps)).flatten()
             }),

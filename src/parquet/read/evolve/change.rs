@@ -92,11 +92,20 @@ pub(crate) struct Rules<'a> {
     pub is_int96: bool,
 }
 
+/// The one that was found, if any.
+pub(super) fn only(mut found: impl Iterator<Item = usize>, path: impl Fn() -> String) -> Result<Option<usize>> {
+    let first = found.next();
+    if found.next().is_some() {
+        return Err(Error::invalid("the file has more than one such column").in_column(path()));
+    }
+    Ok(first)
+}
+
 impl Rules<'_> {
     /// The place of the file's field that is `asked` for.
     pub(crate) fn position(&self, asked: &Field, there: &Fields, above: &str) -> Result<Option<usize>> {
         let path = || join(above, asked.name());
-        let mut found: Box<dyn Iterator<Item = usize>> = match self.matching {
+        let found: Box<dyn Iterator<Item = usize>> = match self.matching {
             Matching::Name => {
                 let same = there.iter().enumerate().filter(|(_, field)| field.name() == asked.name());
                 Box::new(same.map(|(at, _)| at))
@@ -111,11 +120,7 @@ impl Rules<'_> {
                 Box::new(same.map(|(at, _)| at))
             }
         };
-        let first = found.next();
-        if found.next().is_some() {
-            return Err(Error::invalid("the file has more than one such column").in_column(path()));
-        }
-        Ok(first)
+        only(found, path)
     }
 
     /// The value of a field that the file does not have.

@@ -47,7 +47,7 @@ impl ColumnReader {
             Origin::File(number, None) => {
                 let stored = FieldReader::new(file, *number, budget, verify_crc)?;
                 // What its own schema says of nulls holds; one that was asked for may say more.
-                let is_nullable = file.schema.arrow.fields().get(*number).is_some_and(|f| f.is_nullable());
+                let is_nullable = file.field(*number).is_some_and(|field| field.node.field.is_nullable());
                 match is_nullable && !found.field.is_nullable() {
                     true => ColumnReader::Changed(stored, Arc::new(Change::None), Arc::clone(&found.field)),
                     false => ColumnReader::Stored(stored),

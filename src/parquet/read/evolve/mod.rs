@@ -13,18 +13,17 @@
 mod change;
 mod column;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 
 pub(crate) use self::change::{Change, Rules};
 pub(super) use self::column::ColumnReader;
 use super::ScanOptions;
 use super::file::FileParts;
 use crate::error::{Error, Result};
-use crate::parquet::arrow::Node;
 use crate::parquet::format::Type;
 use crate::predicate::ColumnBounds;
 
@@ -39,13 +38,18 @@ pub enum Matching {
     FieldId,
 }
 
-/// The columns that a scan may name.
+/// The columns that a scan may name: of a wide file, those that it does not name are not converted.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// Of these columns.
-    pub schema: SchemaRef,
-    /// None: it is the file's own.
-    asked: Option<(Matching, BTreeMap<String, ArrayRef>)>,
+    /// None: they are the file's own.
+    asked: Option<Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    schema: SchemaRef,
+    matching: Matching,
+    defaults: BTreeMap<String, ArrayRef>,
 }
 
 /// Where the values of a column come from.
@@ -69,48 +73,76 @@ pub(super) struct Found {
 }
 
 impl Columns {
-    pub(super) fn new(file: &FileParts, options: &mut ScanOptions) -> Columns {
-        match options.schema.take() {
-            Some(schema) => Columns { schema, asked: Some((options.matching, std::mem::take(&mut options.defaults))) },
-            None => Columns { schema: Arc::clone(&file.schema.arrow), asked: None },
+    pub(super) fn new(options: &mut ScanOptions) -> Columns {
+        let (matching, defaults) = (options.matching, std::mem::take(&mut options.defaults));
+        Columns { asked: options.schema.take().map(|schema| Asked { schema, matching, defaults }) }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self, file: &FileParts) -> usize {
+        self.asked.as_ref().map_or_else(|| file.schema.fields(), |asked| asked.schema.fields().len())
+    }
+
+    /// Their names, in order.
+    pub(super) fn names<'a>(&'a self, file: &'a FileParts) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+        match &self.asked {
+            Some(asked) => Box::new(asked.schema.fields().iter().map(|field| field.name().as_str())),
+            None => Box::new(file.schema.names()),
         }
     }
 
+    /// What the schema has beside them.
+    pub(super) fn metadata(&self, file: &FileParts) -> HashMap<String, String> {
+        self.asked.as_ref().map_or_else(|| file.schema_metadata(), |asked| asked.schema.metadata().clone())
+    }
+
     /// The place of the column of this name, the first of these; [`Error::Invalid`] when there is none.
-    pub(super) fn number(&self, name: &str) -> Result<usize> {
-        let fields = self.schema.fields();
-        let number = fields.iter().position(|f| f.name() == name);
-        number.ok_or_else(|| {
-            let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
+    pub(super) fn number(&self, file: &FileParts, name: &str) -> Result<usize> {
+        self.names(file).position(|of| of == name).ok_or_else(|| {
+            let names: Vec<&str> = self.names(file).collect();
             Error::invalid(format!("there is no column {name}; the columns are {}", names.join(", ")))
         })
     }
 
+    /// The schema of these columns alone.
+    pub(super) fn of(&self, file: &FileParts, names: &[String]) -> Result<Schema> {
+        let field = |name: &String| self.field(file, self.number(file, name)?);
+        Ok(Schema::new(names.iter().map(field).collect::<Result<Vec<_>>>()?))
+    }
+
+    fn field(&self, file: &FileParts, number: usize) -> Result<Arc<Field>> {
+        let field = match &self.asked {
+            Some(asked) => asked.schema.fields().get(number),
+            None => file.field(number).map(|field| &field.node.field),
+        };
+        field
+            .map(Arc::clone)
+            .ok_or_else(|| Error::invalid(format!("there is no column {number}: there are {}", self.count(file))))
+    }
+
     /// The column of this number; [`Error::Invalid`] when it is not there, or cannot be made of the file's.
     pub(super) fn find(&self, file: &FileParts, number: usize) -> Result<Found> {
-        let fields = self.schema.fields();
-        let Some(field) = fields.get(number) else {
-            return Err(Error::invalid(format!("there is no column {number}: there are {}", fields.len())));
+        let field = self.field(file, number)?;
+        let Some(Asked { matching, defaults, .. }) = &self.asked else {
+            let leaf = Some(first_leaf(file, number)?);
+            return Ok(Found { number, leaf, field, origin: Origin::File(number, None) });
         };
-        let field = Arc::clone(field);
-        let Some((matching, defaults)) = &self.asked else {
-            return Ok(Found {
-                number,
-                leaf: Some(first_leaf(file, number)?),
-                field,
-                origin: Origin::File(number, None),
-            });
-        };
-        let there = file.schema.arrow.fields();
         let mut rules = Rules { matching: *matching, defaults, rounds: false, is_int96: false };
-        let Some(at) = rules.position(&field, there, "")? else {
+        let at = match matching {
+            Matching::Name => {
+                let same = file.schema.names().enumerate().filter(|(_, name)| name == field.name());
+                change::only(same.map(|(at, _)| at), || field.name().clone())?
+            }
+            Matching::FieldId => rules.position(&field, file.arrow().fields(), "")?,
+        };
+        let Some(at) = at else {
             let value = rules.constant(&field, field.name())?;
             return Ok(Found { number, field, leaf: None, origin: Origin::Constant(value) });
         };
         let leaf = first_leaf(file, at)?;
         rules.is_int96 = file.leaf(leaf)?.physical == Type::Int96;
-        let change = match there.get(at) {
-            Some(there) => Change::new(there, &field, &rules, field.name())?,
+        let change = match file.field(at) {
+            Some(there) => Change::new(&there.node.field, &field, &rules, field.name())?,
             None => None,
         };
         Ok(Found { number, field, leaf: Some(leaf), origin: Origin::File(at, change.map(Arc::new)) })
@@ -149,10 +181,10 @@ impl Origin {
     }
 }
 
-fn first_leaf(file: &FileParts, field: usize) -> Result<usize> {
-    let leaf = file.schema.nodes.get(field).and_then(Node::first_leaf);
-    leaf.ok_or_else(|| {
-        let name = file.schema.arrow.fields().get(field).map_or_else(String::new, |f| f.name().clone());
+fn first_leaf(file: &FileParts, number: usize) -> Result<usize> {
+    let field = file.field(number);
+    field.filter(|field| !field.leaves.is_empty()).map(|field| field.first_leaf).ok_or_else(|| {
+        let name = field.map_or_else(String::new, |field| field.node.field.name().clone());
         Error::unsupported("a group without columns in it: leave it out").in_column(name)
     })
 }

@@ -96,10 +96,9 @@ pub(super) struct GroupPlan {
 
 impl Request {
     pub(super) fn new(file: Arc<FileParts>, reader: &ReaderOptions, options: &mut ScanOptions) -> Result<Request> {
-        let named = Columns::new(&file, options);
-        let all = &named.schema;
+        let named = Columns::new(options);
         let numbers = options.row_numbers.take();
-        if let Some(name) = numbers.as_ref().filter(|name| all.fields().iter().any(|f| f.name() == *name)) {
+        if let Some(name) = numbers.as_ref().filter(|name| named.names(&file).any(|of| of == *name)) {
             return Err(Error::invalid(format!("row numbers as {name}: there is a column of that name")));
         }
         let mut columns: Vec<Wanted> = Vec::new();
@@ -116,8 +115,9 @@ impl Request {
             }
             Ok((at, found))
         };
-        let mut of_filter = |name: &str| add(named.number(name)?, false);
-        let condition = options.predicate.take().map(|p| Condition::new(p, all, &file, &mut of_filter)).transpose()?;
+        let mut of_filter = |name: &str| add(named.number(&file, name)?, false);
+        let mut bind = |p: Predicate| Condition::new(&named.of(&file, &p.columns())?, p, &file, &mut of_filter);
+        let condition = options.predicate.take().map(&mut bind).transpose()?;
         let mut output = Vec::new();
         let mut fields = Vec::new();
         let mut hold = |number: usize| -> Result<()> {
@@ -128,14 +128,14 @@ impl Request {
         };
         let mut numbers_at = Vec::new();
         match options.columns.take() {
-            None => (0..all.fields().len()).try_for_each(&mut hold)?,
+            None => (0..named.count(&file)).try_for_each(&mut hold)?,
             Some(names) => {
-                let by_name = (names.len() > FEW).then(|| by_name(all));
+                let by_name = (names.len() > FEW).then(|| by_name(named.names(&file)));
                 for (at, name) in names.iter().enumerate() {
                     match by_name.as_ref().and_then(|by_name| by_name.get(name.as_str())) {
                         Some(&number) => hold(number)?,
                         None if numbers.as_ref() == Some(name) => numbers_at.push(at),
-                        None => hold(named.number(name)?)?,
+                        None => hold(named.number(&file, name)?)?,
                     }
                 }
             }
@@ -149,7 +149,7 @@ impl Request {
                 fields.insert(at, Arc::new(Field::new(name, DataType::Int64, false)));
             }
         }
-        let schema = Arc::new(Schema::new_with_metadata(fields, all.metadata().clone()));
+        let schema = Arc::new(Schema::new_with_metadata(fields, named.metadata(&file)));
         let (verify_crc, batch_rows, pruning) = (reader.verify_crc, reader.batch_rows, options.pruning);
         Ok(Request { file, verify_crc, pruning, batch_rows, schema, columns, output, condition })
     }
@@ -240,9 +240,13 @@ impl Request {
 /// So many names are looked for one by one.
 const FEW: usize = 16;
 
-/// The first field of each name.
-fn by_name(schema: &Schema) -> HashMap<&str, usize> {
-    schema.fields().iter().enumerate().rev().map(|(number, field)| (field.name().as_str(), number)).collect()
+/// The first column of each name.
+fn by_name<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut numbers = HashMap::new();
+    for (number, name) in names.enumerate() {
+        numbers.entry(name).or_insert(number);
+    }
+    numbers
 }
 
 /// Where a column stands among those that are decoded, and what it is.
@@ -252,7 +256,7 @@ type Place = (usize, Found);
 type Add<'a> = &'a mut dyn FnMut(&str) -> Result<Place>;
 
 impl Condition {
-    fn new(predicate: Predicate, schema: &Schema, file: &FileParts, add: Add<'_>) -> Result<Condition> {
+    fn new(schema: &Schema, predicate: Predicate, file: &FileParts, add: Add<'_>) -> Result<Condition> {
         let bound = predicate.bind(schema)?;
         let named = named(&bound, file, add)?;
         let conjuncts = conjuncts(predicate).into_iter().map(|part| Conjunct::new(&part, schema, file, add));

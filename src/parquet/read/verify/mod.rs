@@ -169,8 +169,8 @@ impl FileReader {
         }
         places(file, &mut found);
         for group in 0..file.footer.groups.len() {
-            for (field, node) in file.schema.nodes.iter().enumerate() {
-                check_field(file, group, field, node, &mut found);
+            for (number, field) in (0..file.schema.fields()).filter_map(|number| Some((number, file.field(number)?))) {
+                check_field(file, group, number, &field.node, &mut found);
             }
             if let Err(e) = order::check(file, group) {
                 found.add(Harm::Pruning, Some(group), None, e);
