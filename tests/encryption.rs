@@ -14,9 +14,9 @@ use arrow_schema::{DataType, Field, Schema};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use hypostyle::Error;
-use hypostyle::parquet::format::Encoding;
+use hypostyle::parquet::format::{Encoding, PageType};
 use hypostyle::parquet::read::{Decryption, FileReader, ReaderOptions, ScanOptions};
-use hypostyle::parquet::write::{ColumnOptions, Encryption, EncryptionCipher, FileWriter, WriterOptions};
+use hypostyle::parquet::write::{ColumnOptions, Encryption, EncryptionCipher, FileWriter, PageVersion, WriterOptions};
 use hypostyle::predicate::col;
 use hypostyle::storage::{Memory, Output, Storage};
 use parquet::arrow::ArrowWriter;
@@ -97,6 +97,10 @@ fn all_keys() -> Decryption {
     Decryption::new().with_footer_key(FOOTER_KEY).with_column_key("id", ID_KEY).with_column_key("list", LIST_KEY)
 }
 
+/// Whether the AAD prefix stands in the file, and how pages are written.
+const PREFIXES_AND_PAGES: [(bool, PageVersion); 4] =
+    [(true, PageVersion::V1), (false, PageVersion::V1), (true, PageVersion::V2), (false, PageVersion::V2)];
+
 /// Each way to encrypt, by a name.
 fn ways() -> Vec<(String, Encryption)> {
     let mut ways = Vec::new();
@@ -115,15 +119,19 @@ fn ways() -> Vec<(String, Encryption)> {
 fn what_is_encrypted_every_way_comes_back() {
     let batch = batch(2000);
     for (name, encryption) in ways() {
-        for keep_prefix in [true, false] {
+        for (keep_prefix, version) in PREFIXES_AND_PAGES {
             let encryption = encryption.clone().with_aad_prefix("staff").with_stored_aad_prefix(keep_prefix);
-            let bytes = write(&batch, options(encryption));
+            let bytes = write(&batch, options(encryption).with_page_version(Some(version)));
             let is_plain = name.contains("footer: true");
             assert_eq!(&bytes[..4], if is_plain { b"PAR1" } else { b"PARE" }, "{name}");
             assert_eq!(bytes[..4], bytes[bytes.len() - 4..], "{name}");
             let file = open(&bytes, Some(all_keys().with_aad_prefix("staff"))).unwrap();
             assert_eq!(read(&file, ScanOptions::default()).unwrap(), batch, "{name}");
             assert_eq!(file.metadata().unwrap().row_groups.len(), 3);
+            let kind = if version == PageVersion::V2 { PageType::DataPageV2 } else { PageType::DataPage };
+            assert!(
+                file.pages(1, 2).unwrap().iter().all(|page| page.kind == kind || page.kind == PageType::DictionaryPage)
+            );
             let other = open(&bytes, Some(all_keys().with_aad_prefix("stuff")));
             let other = other.and_then(|file| read(&file, ScanOptions::default()));
             assert!(other.is_err(), "{name}");
@@ -389,9 +397,9 @@ fn what_cannot_be_encrypted_so_is_named() {
 fn the_parquet_crate_reads_what_is_encrypted() {
     let batch = batch(2000);
     for (name, encryption) in ways().into_iter().filter(|(name, _)| name.contains("AesGcmV1")) {
-        for keep_prefix in [true, false] {
+        for (keep_prefix, version) in PREFIXES_AND_PAGES {
             let encryption = encryption.clone().with_aad_prefix("staff").with_stored_aad_prefix(keep_prefix);
-            let bytes = write(&batch, options(encryption));
+            let bytes = write(&batch, options(encryption).with_page_version(Some(version)));
             let mut keys = FileDecryptionProperties::builder(FOOTER_KEY.to_vec()).with_aad_prefix(b"staff".to_vec());
             if name.contains("column keys") {
                 keys =

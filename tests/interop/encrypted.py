@@ -1,4 +1,4 @@
-"""Encrypted files: hypostyle's are read by PyArrow, and PyArrow's by hypostyle; DuckDB reads some, and it is checked which."""
+"""Encrypted files: hypostyle's are read by PyArrow and parquet-java, and theirs by hypostyle; DuckDB reads some, and it is checked which."""
 import base64
 import itertools
 import json
@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 
+import java
+from columns import first_difference, raw
 from files import CONTENTS, assert_same
 from program import hypostyle
 
@@ -25,6 +27,9 @@ def run(judge):
         judge.check(f"{label}: PyArrow reads column keys", pyarrow_reads_column_keys, judge, name, expected, cipher, plain)
         judge.check(f"{label}: PyArrow's with one key", reads_pyarrow, judge, name, expected, algorithm, plain)
         judge.check(f"{label}: PyArrow's with column keys", reads_pyarrow_column_keys, judge, name, expected, algorithm, plain)
+        for version, given in itertools.product(["v1", "v2"], [False, True]):
+            judge.check(f"{label}, {version} pages, column keys {given}: parquet-java reads", java_reads, judge, name, expected, cipher, plain, version, given)
+        judge.check(f"{label}: parquet-java's", reads_java, judge, name, expected, algorithm, plain)
     expected = pa.ipc.open_file(os.path.join(CONTENTS, "integers.arrow")).read_all()
     judge.check("integers.arrow: DuckDB reads chunks of one page", duckdb_reads, judge, "integers.arrow", expected)
     judge.check("DuckDB reads no more, and is not read", duckdb_cannot, judge, "integers.arrow", expected)
@@ -142,6 +147,54 @@ def reads_pyarrow_column_keys(judge, name, expected, algorithm, plain):
         some = expected.schema.names[1]
         hypostyle("convert", path, out, "--columns", some)
         assert_same(pa.ipc.open_file(out).read_all(), expected.select([some]))
+
+
+# ---- parquet-java -------------------------------------------------------------------------------------------------
+
+
+def java_reads(judge, name, expected, cipher, plain, version, with_column_key):
+    import engines
+
+    first = expected.schema.names[0]
+    own = {first: OTHER_KEY.hex()} if with_column_key else {}
+    keys = keys_file(judge, footer_key=KEY.hex(), column_keys=own, aad_prefix="file 7")
+    path = encrypt(judge, name, keys, cipher, plain, "--page-bytes", "256", "--page-version", version[1:])
+    given = {"footer": KEY.hex(), "columns": {leaf: key for leaf in leaves_of_arrow(expected, first) for key in own.values()}}
+    rows = engines.the_bridge().ask(read=path, keys=given)["rows"]
+    for field in expected.schema:
+        found = [java.from_java(row.get(field.name), field.type) for row in rows]
+        fault = first_difference(found, raw(expected.column(field.name), field.type))
+        assert fault is None, f"{field.name}: {fault}"
+
+
+def leaves_of_arrow(table, name):
+    """The paths of a column's leaves, as a file without keys has them."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.select([name]), sink)
+    return leaves_of(pa.BufferReader(sink.getvalue()))
+
+
+def reads_java(judge, name, expected, algorithm, plain):
+    import engines
+
+    source, path = judge.path("source.parquet"), judge.path("theirs.parquet")
+    pq.write_table(expected, source, compression="none")
+    leaves = leaves_of(source)
+    own = {leaves[0]: OTHER_KEY.hex(), leaves[-1]: KEY.hex()}
+    for version, columns in itertools.product([1, 2], [{}, own]):
+        given = {"footer": KEY.hex(), "columns": columns, "aad_prefix": b"file 7".hex()}
+        engines.the_bridge().ask(copy=source, write=path, version=version, page_rows=8, row_group_rows=40, keys=given,
+                                 cipher=algorithm, plain_footer=plain)
+        with open(path, "rb") as file:
+            assert file.read(4) == (b"PAR1" if plain else b"PARE")
+        out = judge.path("decrypted.arrow")
+        keys = keys_file(judge, footer_key=KEY.hex(), column_keys=columns, aad_prefix="file 7")
+        # With column keys, parquet-java encrypts no other columns.
+        hypostyle("convert", path, out, "--keys", keys)
+        found = pa.ipc.open_file(out).read_all()
+        for field in expected.schema:
+            fault = first_difference(raw(found.column(field.name), field.type), raw(expected.column(field.name), field.type))
+            assert fault is None, f"{field.name}: {fault}"
 
 
 # ---- DuckDB -------------------------------------------------------------------------------------------------------

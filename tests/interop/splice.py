@@ -1,9 +1,10 @@
-"""Files that hypostyle merges and appends to, its own and those of PyArrow, read by PyArrow, DuckDB and Polars."""
+"""Files that hypostyle merges and appends to, its own and those of PyArrow, read by PyArrow, DuckDB, Polars and parquet-java."""
 import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from columns import first_difference, raw
 from files import CONTENTS, duckdb_reads, polars_reads, pyarrow_reads, statistics_hold
 from program import hypostyle
 
@@ -40,6 +41,16 @@ def judge_file(judge, name):
 def judge_rows(judge, label, path, expected):
     judge.check(f"{label}: PyArrow", pyarrow_reads, path, expected)
     judge.check(f"{label}: DuckDB", duckdb_reads, path, expected)
+    judge.check(f"{label}: parquet-java", java_reads, path, expected)
+
+
+def java_reads(path, expected):
+    import engines
+
+    found = engines.parquet_java(path, expected.schema)
+    for field in expected.schema:
+        fault = first_difference(found[field.name], raw(expected.column(field.name), field.type))
+        assert fault is None, f"{field.name}: {fault}"
 
 
 def same_chunks(merged, file):

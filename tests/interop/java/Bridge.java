@@ -4,9 +4,16 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Paths;
+import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.parquet.column.ParquetProperties.WriterVersion;
+import org.apache.parquet.crypto.ColumnDecryptionProperties;
+import org.apache.parquet.crypto.ColumnEncryptionProperties;
+import org.apache.parquet.crypto.FileDecryptionProperties;
+import org.apache.parquet.crypto.FileEncryptionProperties;
+import org.apache.parquet.crypto.ParquetCipher;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.NanoTime;
 import org.apache.parquet.example.data.simple.SimpleGroup;
@@ -16,6 +23,7 @@ import org.apache.parquet.hadoop.ParquetWriter;
 import org.apache.parquet.hadoop.api.ReadSupport;
 import org.apache.parquet.hadoop.example.ExampleParquetWriter;
 import org.apache.parquet.hadoop.example.GroupReadSupport;
+import org.apache.parquet.hadoop.metadata.ColumnPath;
 import org.apache.parquet.hadoop.metadata.CompressionCodecName;
 import org.apache.parquet.io.InputFile;
 import org.apache.parquet.io.LocalInputFile;
@@ -37,6 +45,9 @@ import shaded.parquet.com.fasterxml.jackson.databind.node.ObjectNode;
  * <p>{"read": PATH, "columns": [NAME…]} → {"rows": [GROUP…]};
  * {"write": PATH, "schema": MESSAGE TYPE, "rows": [GROUP…], …options} → {};
  * {"copy": PATH, "write": PATH, …options} → {}; each → {"error": TEXT}.
+ *
+ * <p>With "keys": {"footer": HEX, "columns": {PATH: HEX…}, "aad_prefix": HEX} what is read or written is encrypted; when writing,
+ * "cipher" names the algorithm, and "plain_footer" is true where the footer is not.
  *
  * <p>A GROUP has a member for each field that is there: of a repeated one the array of its values. Values are as Parquet
  * stores them: integers as numbers, FLOAT and DOUBLE as the number that their bits are, bytes (and INT96's twelve) as hex.
@@ -92,8 +103,11 @@ public final class Bridge {
     }
     ObjectNode answer = JSON.createObjectNode();
     ArrayNode rows = answer.putArray("rows");
-    try (ParquetReader<Group> reader =
-        new Reader(file).withConf(configuration).usePageChecksumVerification(true).build()) {
+    var building = new Reader(file).withConf(configuration).usePageChecksumVerification(true);
+    if (request.has("keys")) {
+      building.withDecryption(opening(request.get("keys")));
+    }
+    try (ParquetReader<Group> reader = building.build()) {
       for (Group row = reader.read(); row != null; row = reader.read()) {
         rows.add(group(row));
       }
@@ -110,6 +124,25 @@ public final class Bridge {
       }
       return new MessageType(all.getName(), wanted);
     }
+  }
+
+  private static FileDecryptionProperties opening(JsonNode keys) {
+    var opening = FileDecryptionProperties.builder().withFooterKey(key(keys, "footer"));
+    Map<ColumnPath, ColumnDecryptionProperties> columns = new HashMap<>();
+    keys.path("columns").fields().forEachRemaining(column -> columns.put(
+        ColumnPath.fromDotString(column.getKey()),
+        ColumnDecryptionProperties.builder(column.getKey()).withKey(HEX.parseHex(column.getValue().asText())).build()));
+    if (!columns.isEmpty()) {
+      opening.withColumnKeys(columns);
+    }
+    if (keys.has("aad_prefix")) {
+      opening.withAADPrefix(key(keys, "aad_prefix"));
+    }
+    return opening.build();
+  }
+
+  private static byte[] key(JsonNode keys, String name) {
+    return HEX.parseHex(keys.get(name).asText());
   }
 
   private static ObjectNode group(Group group) {
@@ -191,7 +224,30 @@ public final class Bridge {
     for (JsonNode column : request.path("bloom")) {
       writer.withBloomFilterEnabled(column.asText(), true).withBloomFilterNDV(column.asText(), 50);
     }
+    if (request.has("keys")) {
+      writer.withEncryption(sealing(request));
+    }
     return writer.build();
+  }
+
+  private static FileEncryptionProperties sealing(JsonNode request) {
+    JsonNode keys = request.get("keys");
+    var sealing = FileEncryptionProperties.builder(key(keys, "footer"))
+        .withAlgorithm(ParquetCipher.valueOf(request.get("cipher").asText()));
+    if (request.path("plain_footer").asBoolean()) {
+      sealing.withPlaintextFooter();
+    }
+    if (keys.has("aad_prefix")) {
+      sealing.withAADPrefix(key(keys, "aad_prefix"));
+    }
+    Map<ColumnPath, ColumnEncryptionProperties> columns = new HashMap<>();
+    keys.path("columns").fields().forEachRemaining(column -> columns.put(
+        ColumnPath.fromDotString(column.getKey()),
+        ColumnEncryptionProperties.builder(column.getKey()).withKey(HEX.parseHex(column.getValue().asText())).build()));
+    if (!columns.isEmpty()) {
+      sealing.withEncryptedColumns(columns);
+    }
+    return sealing.build();
   }
 
   private static void fill(Group group, JsonNode members) {
