@@ -98,6 +98,21 @@ fn the_contents_survive_our_own_writer() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+#[test]
+fn boxes_around_geometries_are_read() {
+    for version in [1, 2] {
+        let name = format!("others/parquet-java.extensions-v{version}.parquet");
+        let file =
+            FileReader::open(Local::new(folder()).unwrap().open(&name).unwrap(), ReaderOptions::default()).unwrap();
+        assert_eq!(file.parquet_schema().leaves[0].name(), "geometry");
+        let found = file.column_metadata(0, 0).unwrap().geospatial_statistics.unwrap();
+        let bbox = found.bbox.unwrap();
+        // Of the rows 0 to 39: points at (i - 20.5, 3.25 i), and lines from (i, -i) to (i + 0.5, 90) for each third.
+        assert_eq!((bbox.xmin, bbox.xmax, bbox.ymin, bbox.ymax), (-19.5, 39.5, -39.0, 123.5));
+        assert_eq!(found.geospatial_types, Some(vec![1, 2]));
+    }
+}
+
 impl Golden {
     fn read(&self, options: ReaderOptions, scan: ScanOptions) -> hypostyle::Result<RecordBatch> {
         let reader = FileReader::open(Local::new(folder())?.open(&self.file)?, options)?;

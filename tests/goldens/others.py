@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the golden files in `others/`: what parquet-java, DuckDB, Polars and fastparquet write, each as only it does.
+"""Makes the golden files in `others/`: what parquet-java, DuckDB, Polars and fastparquet write, each as only it does; and what none writes.
 
     ../interop/.venv/bin/python others.py     (after `../interop/run peers`, whose environments it uses)
 
@@ -8,6 +8,7 @@ Each file's contents are what PyArrow reads from it, once they have been compare
 import datetime as dt
 import json
 import os
+import struct
 import sys
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "interop"))
 import engines  # noqa: E402
+import footer  # noqa: E402
 from columns import first_difference, leaves, nested, raw, with_nulls  # noqa: E402
 from make import without_field_id  # noqa: E402
 from peers import lacking  # noqa: E402
@@ -44,20 +46,33 @@ def main():
     keep("polars", rows)
     for times in ("int64", "int96"):
         by_fastparquet(times)
+    for version in (1, 2):
+        by_parquet_java("extensions", EXTENSIONS, extensions(), version)
+        # PyArrow has no LZO, and the contents are those of any other codec.
+        contents = columns_of("parquet-java.lists-v1")
+        by_parquet_java("lists-lz4", LISTS, lists(), version, codec="LZ4", airlift=True)
+        by_parquet_java("lists-lzo", LISTS, lists(), version, found=contents, codec="LZO", airlift=True)
+    by_duckdb_alone()
+    as_pyarrow_knows_no_word_for()
     with open(os.path.join(FOLDER, "manifest.json"), "w") as out:
         lines = ",\n".join("  " + json.dumps(entry) for entry in manifest)
         out.write(f'{{"files": [\n{lines}\n]}}\n')
     print(f"{len(manifest)} files")
 
 
-def keep(name, rows):
-    """`rows`: what the writer was given, as a table or as raw values by column."""
+def columns_of(name):
+    """What PyArrow reads of a file that was kept."""
     path = os.path.join(FOLDER, name + ".parquet")
     found = pa.table({column: one_column(path, column) for column in pq.read_schema(path).names}).combine_chunks()
-    found = found.cast(pa.schema([f.with_nullable(pq.read_schema(path).field(f.name).nullable) for f in found.schema]))
+    return found.cast(pa.schema([f.with_nullable(pq.read_schema(path).field(f.name).nullable) for f in found.schema]))
+
+
+def keep(name, rows, found=None):
+    """`rows`: what the writer was given, as a table or as raw values by column; `found`: where PyArrow cannot read the file."""
+    found = columns_of(name) if found is None else found
     if "enum" in found.schema.names:  # PyArrow gives bytes.
         found = found.set_column(found.schema.get_field_index("enum"), "enum", found.column("enum").cast(pa.string()))
-    found = found.cast(pa.schema([without_field_id(field) for field in found.schema]))
+    found = found.cast(pa.schema([named(without_field_id(field)) for field in found.schema]))
     for field in found.schema:
         wanted = rows[field.name] if isinstance(rows, dict) else raw(rows.column(field.name), rows.schema.field(field.name).type)
         of = field.type if isinstance(rows, dict) else rows.schema.field(field.name).type
@@ -66,6 +81,16 @@ def keep(name, rows):
     with pa.ipc.new_file(os.path.join(FOLDER, "contents", name + ".arrow"), found.schema) as out:
         out.write_table(found)
     manifest.append({"file": f"others/{name}.parquet", "contents": f"others/contents/{name}.arrow", "rows": found.num_rows})
+
+
+def named(field):
+    """The field as an extension, where its name is that of one."""
+    extension = NAMES.get(field.name.split("_")[0])
+    return field.with_metadata({"ARROW:extension:name": extension, "ARROW:extension:metadata": ""}) if extension else field
+
+
+# What stands in the columns of that name (and name_…).
+NAMES = {"geometry": "geoarrow.wkb", "geography": "geoarrow.wkb", "variant": "arrow.parquet.variant", "file": "arrow.parquet.file"}
 
 
 def one_column(path, name):
@@ -196,12 +221,101 @@ def values():
     return rows, columns
 
 
-def by_parquet_java(name, schema, contents, version, **options):
+def by_parquet_java(name, schema, contents, version, found=None, **options):
     rows, columns = contents
     name = f"parquet-java.{name}-v{version}"
     path = os.path.join(FOLDER, name + ".parquet")
     engines.the_bridge().ask(write=path, schema=schema, rows=rows, version=version, page_rows=8, row_group_rows=40, **options)
-    keep(name, columns)
+    keep(name, columns, found)
+
+
+# A Variant is carried as it is stored: one as any writer has it, and one of which a part is shredded.
+EXTENSIONS = """message extensions {
+  required binary geometry (GEOMETRY); optional binary geometry_srid (GEOMETRY(srid:5070));
+  optional binary geography (GEOGRAPHY); optional binary geography_karney (GEOGRAPHY(srid:4979, KARNEY));
+  optional group variant (VARIANT(1)) { required binary metadata; required binary value; }
+  required group variant_shredded (VARIANT(1)) { required binary metadata; optional binary value; optional int64 typed_value; }
+}"""
+
+
+def extensions():
+    rows, columns = [], {}
+    for i in range(50):
+        point = struct.pack("<BIdd", 1, 1, i - 20.5, i * 3.25)
+        line = struct.pack("<BII4d", 1, 2, 2, i, -i, i + 0.5, 90)
+        spatial = point if i % 3 else line
+        # Variants: no names (version 1, sorted, one offset); a short string, an int8.
+        names, text = bytes([0x11, 0, 0]), f"v{i}".encode()
+        stored = {"geometry": spatial, "geometry_srid": spatial, "geography": spatial, "geography_karney": point,
+                  "variant": {"metadata": names, "value": bytes([len(text) << 2 | 1]) + text},
+                  "variant_shredded": {"metadata": names, "value": bytes([12, i]) if i % 2 else None, "typed_value": None if i % 2 else i * 10**12}}
+        rows.append({})
+        for name, value in stored.items():
+            is_null = (i + len(name)) % 5 == 1 and name not in ("geometry", "variant_shredded")
+            columns.setdefault(name, []).append(None if is_null else value)
+            if not is_null:
+                hexed = lambda v: v.hex() if isinstance(v, bytes) else v  # noqa: E731
+                rows[-1][name] = {k: hexed(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else hexed(value)
+    return rows, columns
+
+
+# ---- DuckDB, what none of the others writes -----------------------------------------------------------------------
+
+
+def by_duckdb_alone():
+    for version in ("V1", "V2"):
+        path = os.path.join(FOLDER, f"duckdb.extensions-{version}.parquet")
+        connection = engines.connection()
+        # An interval has months, days and microseconds here, in Parquet milliseconds.
+        given = connection.sql("""
+            SELECT CASE WHEN i % 7 <> 3 THEN to_months(i::INT) + to_days((i * 31 % 400)::INT) + to_milliseconds(i * 86399999 % 4000000) END AS interval,
+                   CASE WHEN i % 5 <> 1 THEN ('POINT(' || i || ' ' || i / 4 || ')')::GEOMETRY END AS geometry,
+                   CASE WHEN i % 6 = 2 THEN NULL WHEN i % 2 = 0 THEN {'a': i, 'b': 'x' || i}::VARIANT ELSE i::VARIANT END AS variant,
+                   [i, NULL] AS list, uuid_of.uuid
+            FROM range(60) t(i), (SELECT 'f47ac10b-58cc-4372-a567-0e02b2c3d479'::UUID AS uuid) uuid_of""")
+        connection.sql("CREATE OR REPLACE TABLE given AS FROM given")
+        connection.sql(f"COPY given TO '{path}' (FORMAT parquet, PARQUET_VERSION {version}, GEOPARQUET_VERSION 'V2', ROW_GROUP_SIZE 30)")
+        # It reads what it was given, and PyArrow reads what is stored.
+        differ = f"SELECT count(*) FROM (FROM given POSITIONAL JOIN (SELECT COLUMNS(*) AS 'read_\\0' FROM '{path}')) WHERE " + " OR ".join(
+            f"{name}::VARCHAR IS DISTINCT FROM read_{name}::VARCHAR" for name in ("interval", "geometry", "variant", "uuid"))
+        assert connection.sql(differ).fetchall() == [(0,)]
+        found = columns_of(f"duckdb.extensions-{version}")
+        stored = [value and struct.unpack("<III", value) for value in found.column("interval").to_pylist()]
+        intervals = [value and (value[0], value[1], value[2] * 10**6) for value in stored]
+        told = connection.sql("SELECT date_part(['year', 'month', 'day', 'epoch'], interval) FROM given").fetchall()
+        for (one,), value in zip(told, stored):
+            assert one is None if value is None else (one["year"] * 12 + one["month"], one["day"]) == value[:2], (one, value)
+        found = found.set_column(0, "interval", pa.array(intervals, pa.month_day_nano_interval()))
+        keep_as_found(f"duckdb.extensions-{version}", found)
+
+
+def keep_as_found(name, found):
+    """Where what the writer was given has been compared before."""
+    found = found.cast(pa.schema([named(without_field_id(field)) for field in found.schema]))
+    with pa.ipc.new_file(os.path.join(FOLDER, "contents", name + ".arrow"), found.schema) as out:
+        out.write_table(found)
+    manifest.append({"file": f"others/{name}.parquet", "contents": f"others/contents/{name}.arrow", "rows": found.num_rows})
+
+
+# ---- what nobody writes ---------------------------------------------------------------------------------------------
+
+
+def as_pyarrow_knows_no_word_for():
+    """FILE, for which no writer was found: PyArrow's groups, with the annotation put into the footer; and a logical type of the future."""
+    kind = pa.struct([pa.field("path", pa.string(), nullable=False), ("size", pa.int64()), ("offset", pa.int64()), ("inline", pa.binary())])
+    files = [None if i % 4 == 3 else {"path": f"s3://bucket/{i}", "size": i * 10 if i % 2 else None, "offset": None, "inline": None if i % 3 else b"x" * i}
+             for i in range(40)]
+    rows = pa.table({"file": pa.array(files, kind), "future": pa.array(range(40), pa.int32())})
+    path = os.path.join(FOLDER, "edited.file.parquet")
+    pq.write_table(rows, path, store_schema=False, row_group_size=25)
+
+    def change(tree):
+        elements = {element[4][1]: element for element in tree[2][1][1]}
+        elements[b"file"][10] = (footer.STRUCT, {19: (footer.STRUCT, {})})
+        elements[b"future"][10] = (footer.STRUCT, {120: (footer.STRUCT, {1: (footer.I32, 5)})})
+
+    footer.edit(path, change)
+    keep_as_found("edited.file", rows)
 
 
 # ---- fastparquet --------------------------------------------------------------------------------------------------

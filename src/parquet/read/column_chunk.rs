@@ -394,11 +394,31 @@ impl RawPage {
             PageType::DictionaryPage => ModuleType::DictionaryPage,
             _ => ModuleType::DataPage,
         };
-        let (plain, used) = cipher.open(kind, self.ordinal, &self.body)?;
-        if used != self.body.len() {
-            return Err(Error::corrupt(format!("an encrypted page of {used} bytes in one of {}", self.body.len())));
+        let (levels, sealed) = self.body.split_at_checked(self.levels_in_the_clear()).unwrap_or((&[], &self.body));
+        let (mut plain, used) = cipher.open(kind, self.ordinal, sealed)?;
+        if used != sealed.len() {
+            return Err(Error::corrupt(format!("an encrypted page of {used} bytes in one of {}", sealed.len())));
+        }
+        if !levels.is_empty() {
+            plain.splice(..0, levels.iter().copied());
         }
         Ok(plain.into())
+    }
+
+    /// How many bytes stand before the encrypted ones: of pages v2 parquet-java encrypts the values alone. By the specification, as
+    /// everybody else has it, it is all of the page. The length before what is encrypted tells which.
+    fn levels_in_the_clear(&self) -> usize {
+        let Some(v2) = self.header.data_page_header_v2.as_ref().filter(|_| self.header.type_ == PageType::DataPageV2)
+        else {
+            return 0;
+        };
+        let size = |n: i32| usize::try_from(n).unwrap_or(0);
+        let levels = size(v2.repetition_levels_byte_length).saturating_add(size(v2.definition_levels_byte_length));
+        let ends_with_page = |from: usize| {
+            let sealed = self.body.get(from..).unwrap_or_default();
+            encryption::module_bytes(sealed).is_ok_and(|bytes| bytes == sealed.len())
+        };
+        if !ends_with_page(0) && ends_with_page(levels) { levels } else { 0 }
     }
 }
 

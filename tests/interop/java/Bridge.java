@@ -1,3 +1,5 @@
+import io.airlift.compress.lz4.Lz4Codec;
+import io.airlift.compress.lzo.LzoCodec;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
@@ -8,6 +10,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.io.compress.CompressionCodec;
 import org.apache.parquet.column.ParquetProperties.WriterVersion;
 import org.apache.parquet.crypto.ColumnDecryptionProperties;
 import org.apache.parquet.crypto.ColumnEncryptionProperties;
@@ -17,6 +20,7 @@ import org.apache.parquet.crypto.ParquetCipher;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.NanoTime;
 import org.apache.parquet.example.data.simple.SimpleGroup;
+import org.apache.parquet.hadoop.CodecFactory;
 import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.ParquetReader;
 import org.apache.parquet.hadoop.ParquetWriter;
@@ -47,7 +51,7 @@ import shaded.parquet.com.fasterxml.jackson.databind.node.ObjectNode;
  * {"copy": PATH, "write": PATH, …options} → {}; each → {"error": TEXT}.
  *
  * <p>With "keys": {"footer": HEX, "columns": {PATH: HEX…}, "aad_prefix": HEX} what is read or written is encrypted; when writing,
- * "cipher" names the algorithm, and "plain_footer" is true where the footer is not.
+ * "cipher" names the algorithm, and "plain_footer" is true where the footer is not. With "airlift" the codecs LZO and LZ4 are Airlift's.
  *
  * <p>A GROUP has a member for each field that is there: of a repeated one the array of its values. Values are as Parquet
  * stores them: integers as numbers, FLOAT and DOUBLE as the number that their bits are, bytes (and INT96's twelve) as hex.
@@ -221,6 +225,9 @@ public final class Bridge {
         .withPageRowCountLimit(request.path("page_rows").asInt(20_000))
         .withRowGroupRowCountLimit(request.path("row_group_rows").asInt(1 << 20))
         .withPageWriteChecksumEnabled(true);
+    if (request.path("airlift").asBoolean()) {
+      writer.withCodecFactory(new Airlift());
+    }
     for (JsonNode column : request.path("bloom")) {
       writer.withBloomFilterEnabled(column.asText(), true).withBloomFilterNDV(column.asText(), 50);
     }
@@ -228,6 +235,22 @@ public final class Bridge {
       writer.withEncryption(sealing(request));
     }
     return writer.build();
+  }
+
+  /** LZO and LZ4 in the framing of Hadoop, whose own codecs are native code that Maven's central repository does not have. */
+  private static final class Airlift extends CodecFactory {
+    Airlift() {
+      super(new Configuration(false), ParquetWriter.DEFAULT_PAGE_SIZE);
+    }
+
+    @Override
+    protected CompressionCodec getCodec(CompressionCodecName name) {
+      return switch (name) {
+        case LZO -> new LzoCodec();
+        case LZ4 -> new Lz4Codec();
+        default -> super.getCodec(name);
+      };
+    }
   }
 
   private static FileEncryptionProperties sealing(JsonNode request) {
