@@ -11,18 +11,45 @@ use crate::error::{Error, Result};
 
 /// Appends `values`, encoded. A value beyond 2 GiB is the caller's to refuse.
 pub fn encode<'v>(values: impl Iterator<Item = &'v [u8]> + Clone, out: &mut Vec<u8>) {
-    let mut prefixes = Vec::new();
-    let mut suffixes: Vec<&[u8]> = Vec::new();
+    let lengths: Vec<i32> = values.clone().map(|v| v.len() as i32).collect();
+    let bytes: Vec<u8> = values.flatten().copied().collect();
+    encode_joined(&lengths, &bytes, out);
+}
+
+/// Appends values of these lengths that stand back to back in `bytes`, encoded.
+pub fn encode_joined(lengths: &[i32], bytes: &[u8], out: &mut Vec<u8>) {
+    let mut prefixes = Vec::with_capacity(lengths.len());
+    let mut suffixes = Vec::with_capacity(lengths.len());
     let mut last: &[u8] = &[];
-    for value in values {
-        let prefix = common_prefix(last, value);
-        prefixes.push(prefix as i32);
-        suffixes.push(value.get(prefix..).unwrap_or_default());
-        last = value;
+    let mut rest = bytes;
+    for &length in lengths {
+        let (value, after) = rest.split_at_checked(length as usize).unwrap_or((rest, &[]));
+        let prefix = common_prefix(last, value) as i32;
+        prefixes.push(prefix);
+        suffixes.push(length - prefix);
+        (last, rest) = (value, after);
     }
     delta::encode(&prefixes, out);
-    delta_length::encode(suffixes.iter().copied(), out);
+    delta::encode(&suffixes, out);
+    let total: usize = suffixes.iter().map(|&suffix| suffix as usize).sum();
+    let start = out.len();
+    // Short suffixes are copied as so many bytes: what is too much is written over by the next one.
+    out.resize(start + total + SHORT, 0);
+    let (mut from, mut to) = (0, start);
+    for (prefix, suffix) in prefixes.into_iter().zip(suffixes) {
+        let (prefix, suffix) = (prefix as usize, suffix as usize);
+        from += prefix;
+        match bytes.get(from..).and_then(<[u8]>::first_chunk::<SHORT>) {
+            Some(chunk) if suffix <= SHORT => put(out, to, chunk),
+            _ => put(out, to, bytes.get(from..from + suffix).unwrap_or_default()),
+        }
+        (from, to) = (from + suffix, to + suffix);
+    }
+    out.truncate(to);
 }
+
+/// Prefixes and suffixes up to this long are copied as so many bytes.
+const SHORT: usize = 32;
 
 /// How many bytes both begin with.
 #[inline]
@@ -80,8 +107,6 @@ impl<'a> Decoder<'a> {
         out: &mut Vec<u8>,
         take_memory: impl FnOnce(usize) -> Result<()>,
     ) -> Result<()> {
-        /// Prefixes and suffixes up to this long are copied as so many bytes: what is too much is written over by the next value.
-        const SHORT: usize = 32;
         let total = self.bytes();
         take_memory(total.saturating_add(2 * SHORT))?;
         out.resize(total + 2 * SHORT, 0);

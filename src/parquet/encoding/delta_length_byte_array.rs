@@ -17,6 +17,12 @@ pub fn encode<'v>(values: impl Iterator<Item = &'v [u8]> + Clone, out: &mut Vec<
     values.for_each(|v| out.extend_from_slice(v));
 }
 
+/// Appends values of these lengths that stand back to back in `bytes`, encoded.
+pub fn encode_joined(lengths: &[i32], bytes: &[u8], out: &mut Vec<u8>) {
+    delta::encode(lengths, out);
+    out.extend_from_slice(bytes);
+}
+
 /// Decodes the values one after another, borrowed from the page.
 #[derive(Debug, Clone)]
 pub struct Decoder<'a> {

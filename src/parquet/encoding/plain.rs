@@ -79,6 +79,31 @@ pub fn encode_byte_array(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends byte strings of these lengths that stand back to back in `bytes`, each behind its length.
+pub fn encode_joined(lengths: &[i32], bytes: &[u8], out: &mut Vec<u8>) {
+    /// Strings up to this long are copied as so many bytes: what is too much is written over by the next one.
+    const SHORT: usize = 32;
+    let (start, total) = (out.len(), bytes.len() + 4 * lengths.len());
+    out.resize(start + total + SHORT, 0);
+    let (mut from, mut to) = (0, start);
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(to) = out.get_mut(at..at + bytes.len()) {
+            to.copy_from_slice(bytes);
+        }
+    };
+    for &length in lengths {
+        put(to, &length.to_le_bytes());
+        to += 4;
+        let length = length as usize;
+        match bytes.get(from..).and_then(<[u8]>::first_chunk::<SHORT>) {
+            Some(chunk) if length <= SHORT => put(to, chunk),
+            _ => put(to, bytes.get(from..from + length).unwrap_or_default()),
+        }
+        (from, to) = (from + length, to + length);
+    }
+    out.truncate(to);
+}
+
 /// Appends `head`, then `len` bytes that begin with `first` and end with `last`, and are no longer than both.
 #[inline(always)]
 fn append_halves<const H: usize>(head: [u8; 4], first: [u8; H], last: [u8; H], len: usize, out: &mut Vec<u8>) {
@@ -187,6 +212,10 @@ mod tests {
         let all: Vec<Vec<u8>> = (0..70u8).map(|n| (0..n).collect()).collect();
         let mut out = Vec::new();
         all.iter().for_each(|value| encode_byte_array(value, &mut out));
+        let lengths: Vec<i32> = all.iter().map(|value| value.len() as i32).collect();
+        let mut joined = vec![7];
+        encode_joined(&lengths, &all.concat(), &mut joined);
+        assert_eq!(joined[1..], out);
         let mut values = ByteArrays::new(&out);
         for value in &all {
             assert_eq!(values.read().expect("reads"), value);

@@ -1,10 +1,10 @@
 //! The open page of a column of byte strings, of any or of fixed length.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 
 use arrow_buffer::NullBuffer;
 
+use super::byte_page::{BytePage, Extremes, Values};
 use super::choose::{Choice, DictionaryPage, SAMPLE_BYTES, SAMPLE_VALUES, Trial};
 use super::dictionary::Strings;
 use super::kernel::{Finished, Kernel};
@@ -28,26 +28,18 @@ pub(super) struct ByteArrays {
     /// The page of which an entry of the dictionary was last looked at for bounds, by index.
     seen: Vec<u32>,
     page: u32,
-    plain: Vec<u8>,
+    /// Values that are no indices.
+    plain: BytePage,
     /// Values in the page.
     values: usize,
     /// Their bytes, without lengths.
     bytes: u64,
-    /// The bounds in `plain`.
-    extremes: Option<Extremes>,
     /// None: of any length.
     width: Option<usize>,
     choice: Choice,
     order: ValueOrder,
     is_utf8: bool,
     statistics: bool,
-}
-
-/// The least and the greatest value of the page, by their place in `plain`, and their first bytes as numbers.
-#[derive(Debug, Clone)]
-struct Extremes {
-    low: (u64, Range<usize>),
-    high: (u64, Range<usize>),
 }
 
 /// Bytes of an INT96.
@@ -73,10 +65,9 @@ impl ByteArrays {
             indices: Vec::new(),
             seen: Vec::new(),
             page: 0,
-            plain: Vec::new(),
+            plain: BytePage::default(),
             values: 0,
             bytes: 0,
-            extremes: None,
             width,
             choice: Choice::new(leaf.physical, options),
             order: leaf.order,
@@ -96,7 +87,20 @@ impl ByteArrays {
         limits: &ChunkOptions,
     ) -> Result<(usize, bool)> {
         match nulls {
+            None if !self.is_open => self.push_run(source, rows, page_is_empty, limits),
             None => self.push_rows(source, rows.clone(), |_| true, rows, page_is_empty, limits),
+            Some(nulls) if !self.is_open => {
+                // Between nulls, at once.
+                for (start, end) in nulls.slice(rows.start, rows.len()).valid_slices() {
+                    let run = rows.start + start..rows.start + end;
+                    let is_empty = page_is_empty && start == 0;
+                    let (count, is_full) = self.push_run(source, run.clone(), is_empty, limits)?;
+                    if is_full || count < run.len() {
+                        return Ok((start + count, is_full));
+                    }
+                }
+                Ok((rows.len(), false))
+            }
             Some(nulls) => self.push_rows(source, rows.clone(), |row| nulls.is_valid(row), rows, page_is_empty, limits),
         }
     }
@@ -114,7 +118,7 @@ impl ByteArrays {
             check_length(value)?;
             if !self.push_value(value, limits) {
                 self.spill();
-                self.append(value);
+                self.plain.push(value);
             }
             self.values += 1;
             self.bytes += value.len() as u64;
@@ -127,9 +131,30 @@ impl ByteArrays {
         self.is_open = false;
         let Some(dictionary) = self.dictionary.take() else { return };
         for index in std::mem::take(&mut self.indices) {
-            self.append(dictionary.get(index));
+            self.plain.push(dictionary.get(index));
         }
         self.dictionary = Some(dictionary);
+    }
+
+    /// Takes rows none of which is null, without the dictionary: at once.
+    fn push_run(
+        &mut self,
+        source: impl Source,
+        rows: Range<usize>,
+        page_is_empty: bool,
+        limits: &ChunkOptions,
+    ) -> Result<(usize, bool)> {
+        let taken = self.bytes as usize + self.values * LENGTH_BYTES;
+        let room = limits.page_bytes.saturating_sub(taken).min(VALUE_BYTES_MAX);
+        let (count, bytes) = source.fit(rows.clone(), room, LENGTH_BYTES);
+        if count == 0 && page_is_empty && !rows.is_empty() {
+            let one = rows.start..rows.start + 1;
+            return self.push_rows(source, one.clone(), |_| true, one, true, limits);
+        }
+        self.plain.append(source, rows.start..rows.start + count);
+        self.values += count;
+        self.bytes += bytes as u64;
+        Ok((count, count < rows.len()))
     }
 
     fn push_rows(
@@ -157,7 +182,7 @@ impl ByteArrays {
                         return Ok((row - rows.start, true));
                     }
                     self.is_open = false;
-                    self.append(value);
+                    self.plain.push(value);
                 }
                 self.values += 1;
                 self.bytes += value.len() as u64;
@@ -188,77 +213,29 @@ impl ByteArrays {
                 Some(index) => self.indices.push(index),
                 None => return false,
             },
-            _ => self.append(value),
+            _ => self.plain.push(value),
         }
         true
     }
 
-    #[inline]
-    fn append(&mut self, value: &[u8]) {
-        if self.width.is_some() {
-            self.plain.extend_from_slice(value);
-        } else {
-            plain::encode_byte_array(value, &mut self.plain);
-        }
-        if self.statistics && self.order != ValueOrder::Undefined {
-            let range = self.plain.len() - value.len()..self.plain.len();
-            self.widen(value, range);
-        }
-    }
-
-    /// Takes a value that stands in `plain` into the bounds.
-    #[inline]
-    fn widen(&mut self, value: &[u8], range: Range<usize>) {
-        let front = front(value, self.order);
-        let at = |range: &Range<usize>| self.plain.get(range.clone()).unwrap_or_default();
-        let Some(extremes) = &self.extremes else {
-            self.extremes = Some(Extremes { low: (front, range.clone()), high: (front, range) });
-            return;
-        };
-        let above = front > extremes.high.0
-            || (front == extremes.high.0 && compare(self.order, value, at(&extremes.high.1)) == Ordering::Greater);
-        // Sorted values are above all before them: the least one need not be looked at.
-        let below = !above
-            && (front < extremes.low.0
-                || (front == extremes.low.0 && compare(self.order, value, at(&extremes.low.1)) == Ordering::Less));
-        if let Some(extremes) = self.extremes.as_mut().filter(|_| below || above) {
-            if below {
-                extremes.low = (front, range.clone());
-            }
-            if above {
-                extremes.high = (front, range);
-            }
-        }
-    }
-
     /// The bounds of the page, whose values stand in `plain` or, by the indices, in the dictionary.
     fn bounds(&mut self, bytes_max: usize) -> (Option<Bound>, Option<Bound>) {
-        let (low, high) = if let Some(extremes) = self.extremes.take() {
-            let at = |range: Range<usize>| self.plain.get(range).unwrap_or_default();
-            (at(extremes.low.1), at(extremes.high.1))
-        } else {
+        let (low, high) = if self.plain.is_empty() {
             let Some(dictionary) = &self.dictionary else { return (None, None) };
             let Some(&first) = self.indices.first() else { return (None, None) };
             self.page += 1;
             self.seen.resize(dictionary.len(), 0);
-            let first = dictionary.get(first);
-            let (mut low, mut high) = (first, first);
-            let (mut low_front, mut high_front) = (front(first, self.order), front(first, self.order));
+            let mut extremes = Extremes::of(dictionary.get(first), self.order);
             for &index in &self.indices {
                 // Each entry once: a page repeats few of them often.
                 let Some(seen) = self.seen.get_mut(index as usize).filter(|seen| **seen != self.page) else { continue };
                 *seen = self.page;
-                let value = dictionary.get(index);
-                let front = front(value, self.order);
-                if front < low_front || (front == low_front && compare(self.order, value, low) == Ordering::Less) {
-                    (low, low_front) = (value, front);
-                }
-                if front > high_front || (front == high_front && compare(self.order, value, high) == Ordering::Greater)
-                {
-                    (high, high_front) = (value, front);
-                }
+                extremes.widen(dictionary.get(index));
             }
-            (low, high)
+            (extremes.low.1, extremes.high.1)
+        } else {
+            let Some(extremes) = self.plain.values().extremes(self.order) else { return (None, None) };
+            extremes
         };
         match self.width {
             // Half a number or identifier bounds nothing that readers expect: whole or not at all.
@@ -279,35 +256,6 @@ fn check_length(value: &[u8]) -> Result<()> {
     }
 }
 
-/// The first bytes as a number that orders as they do.
-#[inline]
-fn front(value: &[u8], order: ValueOrder) -> u64 {
-    if order == ValueOrder::Chronological {
-        // The day decides, and what it leaves open is compared in full.
-        return u64::from(statistics::int96_key(value).0.cast_unsigned() ^ 1 << 31);
-    }
-    let front = match value.first_chunk::<8>() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => {
-            let mut bytes = [0; 8];
-            for (to, from) in bytes.iter_mut().zip(value) {
-                *to = *from;
-            }
-            u64::from_be_bytes(bytes)
-        }
-    };
-    if order == ValueOrder::SignedBytes { front ^ 1 << 63 } else { front }
-}
-
-#[inline]
-fn compare(order: ValueOrder, a: &[u8], b: &[u8]) -> Ordering {
-    match order {
-        ValueOrder::SignedBytes => statistics::compare_signed(a, b),
-        ValueOrder::Chronological => statistics::int96_key(a).cmp(&statistics::int96_key(b)),
-        _ => a.cmp(b),
-    }
-}
-
 impl ByteArrays {
     /// Closes a page that stands as indices so far: they go to `body`, or the values to `plain`. Whether they stay indices.
     fn finish_indices(
@@ -321,19 +269,19 @@ impl ByteArrays {
         // A page without values costs nothing either way.
         let mut stays = true;
         if self.values > 0 && !self.choice.is_settled() {
-            let mut sample = Vec::new();
+            let mut sample = BytePage::default();
             for &index in self.indices.iter().take(SAMPLE_VALUES) {
-                if sample.len() >= SAMPLE_BYTES {
+                if sample.bytes.len() >= SAMPLE_BYTES {
                     break;
                 }
-                put(self.width, dictionary.get(index), &mut sample);
+                sample.push(dictionary.get(index));
             }
             self.settle(&sample, trial)?;
             self.choice.weigh(new, &self.indices, dictionary.len(), trial)?;
         }
         let encoded = self.choice.encode_indices(&self.indices, dictionary.len());
         if self.values > 0 {
-            let lengths = if self.width.is_some() { 0 } else { self.values * LENGTH_BYTES };
+            let lengths = self.values * self.length_bytes();
             let page = DictionaryPage {
                 indices: &self.indices,
                 encoded_bytes: encoded.len(),
@@ -348,75 +296,42 @@ impl ByteArrays {
             body.extend_from_slice(&encoded);
             self.dictionary_start = (dictionary.len(), dictionary.page().len());
         } else {
-            self.indices.iter().for_each(|&index| put(self.width, dictionary.get(index), &mut self.plain));
+            self.indices.iter().for_each(|&index| self.plain.push(dictionary.get(index)));
             self.is_open = false;
         }
         Ok(stays)
     }
 
-    /// `plain` begins with the values to try.
-    fn settle(&mut self, plain: &[u8], trial: &mut Trial<'_>) -> Result<()> {
-        let pieces = Pieces { rest: plain, width: self.width };
-        let mut bytes = 0;
-        for value in pieces.take(SAMPLE_VALUES) {
-            bytes += value.len() + if self.width.is_some() { 0 } else { LENGTH_BYTES };
-            if bytes >= SAMPLE_BYTES {
-                break;
-            }
-        }
-        let sample = plain.get(..bytes).unwrap_or(plain);
-        self.choice.settle(sample.len(), trial, |encoding, out| encode(encoding, sample, self.width, out))
+    /// Of the encodings, the best for the first of these values.
+    fn settle(&mut self, values: &BytePage, trial: &mut Trial<'_>) -> Result<()> {
+        let sample = values.head(SAMPLE_VALUES, SAMPLE_BYTES, self.length_bytes());
+        let bytes = sample.bytes().len() + sample.lengths.len() * self.length_bytes();
+        self.choice.settle(bytes, trial, |encoding, out| encode(encoding, sample, self.width, out))
+    }
+
+    /// Bytes in PLAIN of the values that are no indices.
+    fn plain_bytes(&self) -> usize {
+        self.plain.bytes.len() + self.plain.lengths.len() * self.length_bytes()
+    }
+
+    /// Bytes before each value in PLAIN.
+    fn length_bytes(&self) -> usize {
+        if self.width.is_some() { 0 } else { LENGTH_BYTES }
     }
 }
 
-/// Appends a value in PLAIN.
-#[inline]
-fn put(width: Option<usize>, value: &[u8], out: &mut Vec<u8>) {
-    match width {
-        Some(_) => out.extend_from_slice(value),
-        None => plain::encode_byte_array(value, out),
-    }
-}
-
-/// Appends what stands in PLAIN as it stands in a page.
-fn encode(encoding: Encoding, plain: &[u8], width: Option<usize>, out: &mut Vec<u8>) -> Result<()> {
-    let pieces = Pieces { rest: plain, width };
+/// Appends values as they stand in a page.
+fn encode(encoding: Encoding, values: Values<'_>, width: Option<usize>, out: &mut Vec<u8>) -> Result<()> {
     match encoding {
-        Encoding::Plain => out.extend_from_slice(plain),
-        Encoding::DeltaLengthByteArray => delta_length_byte_array::encode(pieces, out),
-        Encoding::DeltaByteArray => delta_byte_array::encode(pieces, out),
-        Encoding::ByteStreamSplit => byte_stream_split::encode(plain, width.unwrap_or(0), out),
+        Encoding::Plain if width.is_some() => out.extend_from_slice(values.bytes()),
+        Encoding::Plain => plain::encode_joined(values.lengths, values.bytes(), out),
+        Encoding::DeltaLengthByteArray => delta_length_byte_array::encode_joined(values.lengths, values.bytes(), out),
+        Encoding::DeltaByteArray => delta_byte_array::encode_joined(values.lengths, values.bytes(), out),
+        Encoding::ByteStreamSplit => byte_stream_split::encode(values.bytes(), width.unwrap_or(0), out),
         // Options are checked, so this is never seen.
         other => return Err(Error::invalid(format!("{other} is not for the column's values"))),
     }
     Ok(())
-}
-
-/// The values that stand in PLAIN.
-#[derive(Debug, Clone)]
-struct Pieces<'a> {
-    rest: &'a [u8],
-    width: Option<usize>,
-}
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let width = match self.width {
-            Some(width) => width,
-            None => {
-                let (length, rest) = self.rest.split_first_chunk()?;
-                self.rest = rest;
-                u32::from_le_bytes(*length) as usize
-            }
-        };
-        let (value, rest) =
-            self.rest.split_at_checked(width).filter(|_| self.width.is_none() || !self.rest.is_empty())?;
-        self.rest = rest;
-        Some(value)
-    }
 }
 
 impl Kernel for ByteArrays {
@@ -428,8 +343,6 @@ impl Kernel for ByteArrays {
         if self.statistics && self.order != ValueOrder::Undefined {
             (statistics.min, statistics.max) = self.bounds(limits.bounds_bytes_max);
         }
-        self.extremes = None;
-
         let mut stays = false;
         let are_indices = self.plain.is_empty() && self.indices.len() == self.values;
         let has_place = |d: &mut Strings| are_indices && d.len() > 0 && (self.is_open || self.values > 0);
@@ -445,7 +358,7 @@ impl Kernel for ByteArrays {
                 self.settle(&plain, trial)?;
             }
             encoding = if self.values == 0 { Encoding::Plain } else { self.choice.encoding() };
-            encode(encoding, &plain, self.width, body)?;
+            encode(encoding, plain.values(), self.width, body)?;
             self.plain = plain;
             self.plain.clear();
         }
@@ -468,15 +381,15 @@ impl Kernel for ByteArrays {
     fn page_bytes(&self) -> usize {
         let entries = self.dictionary.as_ref().map_or(0, Strings::len);
         let indices = bit_pack::packed_bytes(self.indices.len(), self.choice.index_width(entries));
-        indices + self.choice.encoded_bytes(self.plain.len())
+        indices + self.choice.encoded_bytes(self.plain_bytes())
     }
 
     fn open_bytes(&self) -> usize {
-        self.plain.len() + self.indices.len() * 2 + self.dictionary.as_ref().map_or(0, |d| d.page().len())
+        self.plain_bytes() + self.indices.len() * 2 + self.dictionary.as_ref().map_or(0, |d| d.page().len())
     }
 
     fn memory_bytes(&self) -> usize {
-        self.plain.capacity()
+        self.plain.memory_bytes()
             + (self.indices.capacity() + self.seen.capacity()) * 4
             + self.dictionary.as_ref().map_or(0, Strings::memory_bytes)
     }

@@ -14,6 +14,7 @@ mod append;
 mod bloom;
 mod boolean;
 mod byte_array;
+mod byte_page;
 mod choose;
 mod column_chunk;
 mod convert;

@@ -1,12 +1,38 @@
 //! Where a column's byte strings come from, by row.
 
+use std::ops::Range;
+
 use arrow_array::types::{ByteArrayType, ByteViewType};
 use arrow_array::{FixedSizeBinaryArray, GenericByteArray, GenericByteViewArray};
+use arrow_buffer::ArrowNativeType;
 
 /// Byte strings, by row.
 pub(super) trait Source: Copy {
     /// The value of a row that is not null.
     fn get(&self, row: usize) -> &[u8];
+
+    /// How many rows from the first on take at most `room` bytes, with so many more for each; and their own bytes.
+    fn fit(&self, rows: Range<usize>, room: usize, more: usize) -> (usize, usize) {
+        let (mut taken, mut bytes) = (0, 0);
+        let count = rows.take_while(|&row| {
+            let length = self.get(row).len();
+            taken += length + more;
+            if taken <= room {
+                bytes += length;
+            }
+            taken <= room
+        });
+        (count.count(), bytes)
+    }
+
+    /// Appends the lengths and the bytes of rows that are not null.
+    fn append(&self, rows: Range<usize>, lengths: &mut Vec<i32>, bytes: &mut Vec<u8>) {
+        for row in rows {
+            let value = self.get(row);
+            lengths.push(value.len() as i32);
+            bytes.extend_from_slice(value);
+        }
+    }
 }
 
 /// Strings or binary values behind offsets.
@@ -44,6 +70,29 @@ impl<T: ByteArrayType> Source for Strings<'_, T> {
     #[inline]
     fn get(&self, row: usize) -> &[u8] {
         self.0.value(row).as_ref()
+    }
+
+    fn fit(&self, rows: Range<usize>, room: usize, more: usize) -> (usize, usize) {
+        let Some([first, ends @ ..]) = self.0.value_offsets().get(rows.start..=rows.end) else { return (0, 0) };
+        let bytes = |end: &T::Offset| end.as_usize() - first.as_usize();
+        // The sum grows with each row, so the last one that fits is found by halving.
+        let (mut low, mut high) = (0, ends.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match ends.get(middle).is_some_and(|end| bytes(end) + (middle + 1) * more <= room) {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        (low, low.checked_sub(1).and_then(|last| ends.get(last)).map_or(0, bytes))
+    }
+
+    fn append(&self, rows: Range<usize>, lengths: &mut Vec<i32>, bytes: &mut Vec<u8>) {
+        let offsets = self.0.value_offsets().get(rows.start..=rows.end).unwrap_or_default();
+        let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return };
+        let pairs = offsets.iter().zip(offsets.iter().skip(1));
+        lengths.extend(pairs.map(|(start, end)| (end.as_usize() - start.as_usize()) as i32));
+        bytes.extend_from_slice(self.0.value_data().get(first.as_usize()..last.as_usize()).unwrap_or_default());
     }
 }
 

@@ -1,0 +1,168 @@
+//! The byte strings of an open page that are no indices: back to back, their lengths aside.
+//!
+//! So they are taken in runs, and most encodings want them so; PLAIN puts each length before its value when the page closes.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use super::source::Source;
+use super::statistics::{compare_signed, int96_key};
+use crate::parquet::arrow::ValueOrder;
+
+/// Values of a page, none of them beyond 1 GiB.
+#[derive(Debug, Default)]
+pub(super) struct BytePage {
+    pub lengths: Vec<i32>,
+    pub bytes: Vec<u8>,
+}
+
+impl BytePage {
+    #[inline]
+    pub fn push(&mut self, value: &[u8]) {
+        self.lengths.push(value.len() as i32);
+        self.bytes.extend_from_slice(value);
+    }
+
+    pub fn append(&mut self, source: impl Source, rows: Range<usize>) {
+        source.append(rows, &mut self.lengths, &mut self.bytes);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.lengths.clear();
+        self.bytes.clear();
+    }
+
+    /// Values from the first on until there are as many, or they take as many bytes, each with so many before it.
+    pub fn head(&self, values_max: usize, bytes_max: usize, length_bytes: usize) -> Values<'_> {
+        let mut bytes = 0;
+        let before = self.lengths.iter().take(values_max).take_while(|&&length| {
+            let fits = bytes < bytes_max;
+            bytes += length as usize + length_bytes;
+            fits
+        });
+        let count = before.count();
+        Values { lengths: self.lengths.get(..count).unwrap_or_default(), bytes: &self.bytes }
+    }
+
+    pub fn values(&self) -> Values<'_> {
+        Values { lengths: &self.lengths, bytes: &self.bytes }
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.lengths.capacity() * size_of::<i32>()
+    }
+}
+
+/// Values one after another; behind the last one there may be more bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Values<'a> {
+    pub lengths: &'a [i32],
+    bytes: &'a [u8],
+}
+
+impl<'a> Values<'a> {
+    /// The bytes of all of them.
+    pub fn bytes(&self) -> &'a [u8] {
+        let end = self.lengths.iter().map(|&length| length as usize).sum();
+        self.bytes.get(..end).unwrap_or(self.bytes)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut rest = self.bytes;
+        self.lengths.iter().map(move |&length| {
+            let (value, after) = rest.split_at_checked(length as usize).unwrap_or((rest, &[]));
+            rest = after;
+            value
+        })
+    }
+
+    /// The least and the greatest; None of none.
+    pub fn extremes(&self, order: ValueOrder) -> Option<(&'a [u8], &'a [u8])> {
+        let mut values = self.iter();
+        let mut extremes = Extremes::of(values.next()?, order);
+        values.for_each(|value| extremes.widen(value));
+        Some((extremes.low.1, extremes.high.1))
+    }
+}
+
+/// The least and the greatest of values, with their first bytes as numbers.
+#[derive(Debug)]
+pub(super) struct Extremes<'a> {
+    pub low: (u64, &'a [u8]),
+    pub high: (u64, &'a [u8]),
+    order: ValueOrder,
+}
+
+impl<'a> Extremes<'a> {
+    pub fn of(value: &'a [u8], order: ValueOrder) -> Extremes<'a> {
+        let first = (front(value, order), value);
+        Extremes { low: first, high: first, order }
+    }
+
+    #[inline]
+    pub fn widen(&mut self, value: &'a [u8]) {
+        let front = front(value, self.order);
+        // Sorted values are above all before them: the least one need not be looked at.
+        if front > self.high.0 || (front == self.high.0 && compare(self.order, value, self.high.1).is_gt()) {
+            self.high = (front, value);
+        } else if front < self.low.0 || (front == self.low.0 && compare(self.order, value, self.low.1).is_lt()) {
+            self.low = (front, value);
+        }
+    }
+}
+
+/// The first bytes as a number that orders as they do.
+#[inline]
+fn front(value: &[u8], order: ValueOrder) -> u64 {
+    if order == ValueOrder::Chronological {
+        // The day decides, and what it leaves open is compared in full.
+        return u64::from(int96_key(value).0.cast_unsigned() ^ 1 << 31);
+    }
+    let front = match value.first_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut bytes = [0; 8];
+            for (to, from) in bytes.iter_mut().zip(value) {
+                *to = *from;
+            }
+            u64::from_be_bytes(bytes)
+        }
+    };
+    if order == ValueOrder::SignedBytes { front ^ 1 << 63 } else { front }
+}
+
+#[inline]
+fn compare(order: ValueOrder, a: &[u8], b: &[u8]) -> Ordering {
+    match order {
+        ValueOrder::SignedBytes => compare_signed(a, b),
+        ValueOrder::Chronological => int96_key(a).cmp(&int96_key(b)),
+        _ => a.cmp(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_page_gives_back_what_it_took(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..30)) {
+            let mut page = BytePage::default();
+            values.iter().for_each(|value| page.push(value));
+            prop_assert_eq!(page.values().iter().collect::<Vec<_>>(), values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let slices = || values.iter().map(Vec::as_slice);
+            let extremes = slices().min().zip(slices().max());
+            prop_assert_eq!(page.values().extremes(ValueOrder::Bytes), extremes);
+            let head = page.head(7, 60, 4);
+            let but_last = head.iter().take(head.lengths.len().saturating_sub(1)).map(|value| value.len() + 4);
+            prop_assert!(head.lengths.len() <= 7 && but_last.sum::<usize>() < 60);
+            prop_assert!(page.bytes.starts_with(head.bytes()));
+            prop_assert_eq!(head.lengths.is_empty(), values.is_empty());
+        }
+    }
+}
