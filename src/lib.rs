@@ -16,6 +16,7 @@
 //! | follow NDJSON files into a table, exactly once | [`log::NdjsonLog`] and [`ingest::Ingest`] |
 //! | bound the memory of many readers together | [`MemoryBudget`] |
 //! | ask for rows | [`predicate::col`], or SQL through [`predicate::sql`] |
+//! | ask for joins and aggregates | `datafusion::Provider`, with the feature `datafusion` |
 //! | keep it all in memory, or let the disk fail | [`storage::Memory`], [`storage::Faulty`] |
 //!
 //! # The tour
@@ -84,6 +85,8 @@ pub mod table;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "datafusion")]
+pub mod datafusion;
 
 pub use budget::MemoryBudget;
 pub use error::{Error, Result};

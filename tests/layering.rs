@@ -32,8 +32,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("log", &["error", "cursor", "storage"]),
     ("ingest", &["log", "table"]),
     ("store", &["log", "table", "ingest"]),
+    ("datafusion", &["table"]),
     ("fuzzing", &["ingest", "log", "table"]),
-    ("cli", &["ingest", "log", "table", "store"]),
+    ("cli", &["ingest", "log", "table", "store", "datafusion"]),
 ];
 
 /// All that `write` and `read` share; neither names the other.

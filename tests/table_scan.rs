@@ -7,6 +7,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_cast::cast;
+use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
@@ -284,4 +286,91 @@ fn a_broken_file_is_an_error_with_its_name() {
     let text =
         memory.put(&path, "").and_then(|()| table.scan(ScanOptions::default())).unwrap().next().unwrap().unwrap_err();
     assert!(text.to_string().contains(&path), "{text}");
+}
+
+#[test]
+fn rows_are_counted_by_the_log_by_footers_and_only_then_by_reading() {
+    let (memory, table) = flights();
+    let options = |text: &str| match text {
+        "" => ScanOptions::default(),
+        text => ScanOptions::default().with_predicate(sql::parse(text).unwrap()),
+    };
+    let count = |text: &str| table.count(options(text)).unwrap();
+    assert_eq!(count(""), 367);
+    assert_eq!(table.count(options("").with_offset(100).with_limit(50)).unwrap(), 50);
+    assert_eq!(table.count(options("").with_offset(360)).unwrap(), 7);
+    assert_eq!(count("window_start = '2013-01-02'"), 120);
+    assert_eq!(count("window_start is null and carrier = 'UA'"), 3);
+    for text in ["delay > 100", "delay is null", "carrier = 'B6' and delay between 7 and 130"] {
+        let read: usize = table.scan(options(text)).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+        assert_eq!(count(text), read as u64, "{text}");
+        let parts = (0..4).map(|part| table.count(options(text).with_part(part, 4)).unwrap());
+        assert_eq!(parts.sum::<u64>(), read as u64, "{text} in parts");
+    }
+    // What the log tells is not looked for in files.
+    for path in table.snapshot().files.keys() {
+        memory.remove(path).unwrap();
+    }
+    assert_eq!((count(""), count("window_start = '2013-01-02'")), (367, 120));
+    assert_eq!(table.min_max("delay", options("")).unwrap().unwrap().max.as_primitive::<Int64Type>().value(0), 1006);
+    let days = table.min_max("window_start", options("delay < 0 or true")).unwrap_err();
+    assert!(matches!(days, Error::Io(_)), "{days}");
+    assert!(matches!(table.count(options("delay > 100")), Err(Error::Io(_))));
+}
+
+/// A value as text; of a timestamp, its number.
+fn shown(array: &ArrayRef, row: usize) -> String {
+    let array = match array.data_type() {
+        DataType::Timestamp(..) => cast(array, &DataType::Int64).unwrap(),
+        _ => array.clone(),
+    };
+    array_value_to_string(&array, row).unwrap()
+}
+
+#[test]
+fn extremes_are_those_of_the_rows() {
+    let (memory, table) = flights();
+    // A copy whose log tells nothing of values.
+    let mut bare = Table::create(Arc::new(memory.clone()), schema(), CreateOptions::default()).unwrap_err();
+    assert!(matches!(bare, Error::Conflict(_)), "{bare}");
+    let other = Memory::new();
+    let options = CreateOptions::default().with_partition_columns(["window_start"]);
+    let mut untold = Table::create(Arc::new(other.clone()), schema(), options).unwrap();
+    for file in table.snapshot().files.values() {
+        let bytes = memory.open(&file.path).unwrap();
+        let mut out = other.create(&file.path).unwrap();
+        out.append(&bytes.read(0..bytes.bytes()).unwrap()).unwrap();
+        out.finish().unwrap();
+        let mut transaction = untold.transaction();
+        transaction.add(AddFile { stats: None, ..AddFile::clone(file) });
+        transaction.commit().unwrap();
+    }
+    bare = untold.min_max("delay", ScanOptions::default().with_limit(1)).unwrap_err();
+    assert!(matches!(bare, Error::Invalid(_)), "{bare}");
+    for text in ["", "delay > 17", "carrier = 'B6'", "window_start = '2013-01-02'", "window_start is null", "delay < 0"]
+    {
+        for column in ["delay", "carrier", "at", "window_start"] {
+            let options = match text {
+                "" => ScanOptions::default(),
+                text => ScanOptions::default().with_predicate(sql::parse(text).unwrap()),
+            };
+            let all = collect(&mut table.scan(options.clone().with_columns([column])).unwrap());
+            let values: Vec<String> = (0..all.num_rows())
+                .filter(|&row| all.column(0).is_valid(row))
+                .map(|row| shown(all.column(0), row))
+                .collect();
+            // Numbers of four digits at most, all positive.
+            let key = |text: &String| (if column == "delay" { text.len() } else { 0 }, text.clone());
+            let want = values.iter().min_by_key(|v| key(v)).zip(values.iter().max_by_key(|v| key(v)));
+            for table in [&table, &untold] {
+                let found = table.min_max(column, options.clone()).unwrap();
+                let found = found.map(|found| {
+                    let text = |array: &ArrayRef| shown(array, 0);
+                    (text(&found.min), text(&found.max))
+                });
+                let found = found.as_ref().map(|(min, max)| (min, max));
+                assert_eq!(found, want, "{column} where {text}");
+            }
+        }
+    }
 }

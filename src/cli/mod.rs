@@ -1,5 +1,5 @@
-//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`, `verify`, `recover`. Thin over the
-//! library.
+//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`, `verify`, `recover`, and with the
+//! feature `datafusion` `sql`. Thin over the library.
 //!
 //! Results go to standard output, all else to standard error; an error is one line there, and the exit code says what became
 //! of the work: 0 done, 1 failed, 2 not understood, 130 interrupted. Output that nobody reads any more (`| head`) ends the
@@ -25,6 +25,8 @@ mod recover;
 mod scan;
 mod selection;
 mod split;
+#[cfg(feature = "datafusion")]
+mod sql;
 mod vacuum;
 mod verify;
 
@@ -47,6 +49,8 @@ struct Program {
 enum Command {
     Ingest(Box<ingest::Ingest>),
     Scan(scan::Scan),
+    #[cfg(feature = "datafusion")]
+    Sql(sql::Sql),
     Convert(convert::Convert),
     Merge(merge::Merge),
     Append(append::Append),
@@ -75,6 +79,8 @@ pub fn main() -> ExitCode {
     let ended = match program.command {
         Command::Ingest(ingest) => ingest.run(),
         Command::Scan(scan) => scan.run(),
+        #[cfg(feature = "datafusion")]
+        Command::Sql(sql) => sql.run(),
         Command::Convert(convert) => convert.run(),
         Command::Merge(merge) => merge.run(),
         Command::Append(append) => append.run(),

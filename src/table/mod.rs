@@ -21,7 +21,6 @@
 mod actions;
 mod columns;
 mod commit;
-mod explain;
 mod history;
 mod log;
 pub mod partition;
@@ -45,11 +44,10 @@ use uuid::Uuid;
 
 pub use actions::{AddFile, Format, Metadata};
 pub use commit::Transaction;
-pub use explain::{FileDecision, FileExplanation, TableExplanation};
 pub use history::CommitSummary;
 pub use partition::PartitionValues;
 pub use protocol::Protocol;
-pub use scan::{Part, ScanOptions, TableCounts, TableScan};
+pub use scan::{FileDecision, FileExplanation, Part, ScanOptions, TableCounts, TableExplanation, TableScan};
 pub use snapshot::{Snapshot, SnapshotStats};
 pub use vacuum::{VacuumOptions, VacuumReport};
 pub use verify::FileVerification;

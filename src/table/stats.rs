@@ -87,6 +87,13 @@ impl Stats {
         }
     }
 
+    /// Whether bounds of this type are values of the file. Others are rounded by some writers: strings cut short,
+    /// timestamps to milliseconds, decimals to binary fractions, and a NaN is beyond the bounds of floats.
+    pub fn are_bounds_exact(&self, data_type: &DataType) -> bool {
+        use DataType::{Date32, Int8, Int16, Int32, Int64};
+        self.tight_bounds != Some(false) && matches!(data_type, Int8 | Int16 | Int32 | Int64 | Date32)
+    }
+
     fn from_footer(footer: &FileMetaData, schema: &Schema) -> Result<Stats> {
         let rows =
             u64::try_from(footer.num_rows).map_err(|_| Error::corrupt("the footer has a negative number of rows"))?;

@@ -26,6 +26,8 @@ use super::column_chunk::{self, index_range};
 use super::decryption::{self, Decryptor, OpenedFooter};
 use super::explain::{self, Explanation};
 use super::inspect::{self, PageInfo};
+#[cfg(feature = "datafusion")]
+use super::scan::ColumnSummary;
 use super::scan::{self, MinMax, Scan, ScanPlan, TopK};
 use super::split;
 use super::{ReaderOptions, ScanOptions};
@@ -129,6 +131,14 @@ impl FileReader {
         self.parts.rows
     }
 
+    /// Bytes of the column chunks of each row group.
+    #[cfg(feature = "datafusion")]
+    pub(crate) fn row_group_bytes(&self) -> Result<Vec<u64>> {
+        let footer = &self.parts.footer;
+        let of = |number| footer.stored_bytes(number).try_fold(0u64, |sum, bytes| Ok(sum.saturating_add(bytes?)));
+        (0..footer.groups.len()).map(of).collect::<Result<_>>().map_err(|e| e.in_file(self.name()))
+    }
+
     /// The file's length.
     pub fn bytes(&self) -> u64 {
         self.parts.input.bytes()
@@ -171,6 +181,12 @@ impl FileReader {
         let scan =
             options.for_summary(column).and_then(|options| Scan::new(Arc::clone(&self.parts), &self.options, options));
         scan.and_then(Scan::min_max).map_err(|e| e.in_file(self.name()))
+    }
+
+    /// What statistics say of the columns of a scan, in all rows of the file.
+    #[cfg(feature = "datafusion")]
+    pub(crate) fn summaries(&self, options: ScanOptions) -> Result<Vec<ColumnSummary>> {
+        scan::summaries(&self.parts, &self.options, options).map_err(|e| e.in_file(self.name()))
     }
 
     /// The rows of a scan with the least or greatest values of a column, in order; which of equal ones is not

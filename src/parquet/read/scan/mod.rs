@@ -32,6 +32,9 @@ use self::parallel::{Parallel, Threads};
 use self::plan::{GroupPlan, Request};
 pub use self::push::{PlannedGroup, PushDecoder, PushStep, ScanPlan};
 pub use self::summary::MinMax;
+#[cfg(feature = "datafusion")]
+pub(super) use self::summary::summaries;
+pub(crate) use self::summary::{ColumnSummary, Extremes};
 pub use self::top::TopK;
 pub(super) use self::top::top_k;
 use super::file::FileParts;

@@ -16,10 +16,14 @@ use arrow_ord::ord::make_comparator;
 use arrow_schema::{DataType, SortOptions};
 use half::f16;
 
+#[cfg(feature = "datafusion")]
+use super::plan::Request;
 use super::plan::{Known, Output};
 use super::{Next, Scan, Step};
 use crate::error::{Error, Result};
 use crate::parquet::read::ScanOptions;
+#[cfg(feature = "datafusion")]
+use crate::parquet::read::{ReaderOptions, file::FileParts};
 use crate::predicate::ColumnBounds;
 
 /// The least and the greatest value of a column that are not null, one element each, of the column's type (of a
@@ -30,6 +34,79 @@ pub struct MinMax {
     pub min: ArrayRef,
     /// The greatest one.
     pub max: ArrayRef,
+}
+
+/// What statistics say of a column over many rows.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnSummary {
+    pub rows: u64,
+    pub null_count: Option<u64>,
+    /// At most the least value and at least the greatest one, if there are values and bounds of them.
+    pub bounds: Option<(ArrayRef, ArrayRef)>,
+    /// Whether both are values of the column.
+    pub is_exact: bool,
+}
+
+impl ColumnSummary {
+    #[cfg(feature = "datafusion")]
+    pub(crate) fn of_no_rows() -> ColumnSummary {
+        ColumnSummary { rows: 0, null_count: Some(0), bounds: None, is_exact: true }
+    }
+
+    pub(crate) fn new(rows: u64, bounds: ColumnBounds, is_exact: bool) -> ColumnSummary {
+        let ColumnBounds { min, max, null_count, .. } = bounds;
+        let bounds = min.zip(max);
+        ColumnSummary { rows, null_count, is_exact: is_exact && bounds.is_some(), bounds }
+    }
+
+    /// Whether no row has a value.
+    pub(crate) fn is_all_null(&self) -> bool {
+        self.null_count == Some(self.rows)
+    }
+
+    /// Of the rows of both.
+    #[cfg(feature = "datafusion")]
+    pub(crate) fn and(self, other: ColumnSummary) -> Result<ColumnSummary> {
+        let (bounds, is_exact) = match (self.is_all_null(), other.is_all_null()) {
+            (true, _) => (other.bounds, other.is_exact),
+            (false, true) => (self.bounds, self.is_exact),
+            (false, false) => {
+                let bounds = match self.bounds.zip(other.bounds) {
+                    Some(((min, max), (other_min, other_max))) => {
+                        let is_less = order(&comparable(&other_min)?, &comparable(&min)?)?.is_lt();
+                        let is_greater = order(&comparable(&other_max)?, &comparable(&max)?)?.is_gt();
+                        Some((if is_less { other_min } else { min }, if is_greater { other_max } else { max }))
+                    }
+                    None => None,
+                };
+                (bounds, self.is_exact && other.is_exact)
+            }
+        };
+        let null_count = self.null_count.zip(other.null_count).map(|(a, b)| a.saturating_add(b));
+        let is_exact = is_exact && (bounds.is_some() || null_count == Some(self.rows.saturating_add(other.rows)));
+        Ok(ColumnSummary { rows: self.rows.saturating_add(other.rows), null_count, bounds, is_exact })
+    }
+}
+
+/// What statistics say of each column of a scan in all rows of the file.
+#[cfg(feature = "datafusion")]
+pub(in crate::parquet::read) fn summaries(
+    file: &Arc<FileParts>,
+    reader: &ReaderOptions,
+    mut options: ScanOptions,
+) -> Result<Vec<ColumnSummary>> {
+    let request = Request::new(Arc::clone(file), reader, &mut options)?;
+    let mut all = Vec::with_capacity(request.output.len());
+    for output in &request.output {
+        let Output::Column(column) = output else { continue };
+        let mut summary = ColumnSummary::of_no_rows();
+        for group in 0..file.footer.groups.len() {
+            let Known { bounds, is_exact } = request.known(*column, group)?;
+            summary = summary.and(ColumnSummary::new(file.group_rows(group)? as u64, bounds, is_exact))?;
+        }
+        all.push(summary);
+    }
+    Ok(all)
 }
 
 impl ScanOptions {
@@ -76,18 +153,19 @@ impl Scan {
                 }
             }
         }
-        Ok(found.min.zip(found.max).map(|(min, max)| MinMax { min, max }))
+        Ok(found.ended())
     }
 }
 
+/// The extremes of what has been seen of a column.
 #[derive(Debug, Default)]
-struct Extremes {
+pub(crate) struct Extremes {
     min: Option<ArrayRef>,
     max: Option<ArrayRef>,
 }
 
 impl Extremes {
-    fn add(&mut self, array: &ArrayRef) -> Result<()> {
+    pub(crate) fn add(&mut self, array: &ArrayRef) -> Result<()> {
         let array = &comparable(array)?;
         let compare = make_comparator(array, array, SortOptions::default())?;
         let nulls = array.logical_nulls();
@@ -108,8 +186,13 @@ impl Extremes {
         Ok(())
     }
 
+    /// They, if there was a value.
+    pub(crate) fn ended(self) -> Option<MinMax> {
+        self.min.zip(self.max).map(|(min, max)| MinMax { min, max })
+    }
+
     /// Whether nothing between the bounds is beyond what was found.
-    fn holds(&self, bounds: &ColumnBounds) -> Result<bool> {
+    pub(crate) fn holds(&self, bounds: &ColumnBounds) -> Result<bool> {
         let (Some(min), Some(max)) = (&self.min, &self.max) else { return Ok(false) };
         let (Some(least), Some(greatest)) = (&bounds.min, &bounds.max) else { return Ok(false) };
         // A NaN would be greater than its bound.

@@ -7,97 +7,30 @@
 //! A condition is passed to the file's reader if the file has its columns in the types of the table; what is about
 //! partition columns, or columns that the file lacks, is evaluated on the finished rows.
 
+mod bounds;
+mod explain;
+mod options;
+mod summary;
+mod top;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 
+use self::bounds::FileBounds;
+pub use self::explain::{FileDecision, FileExplanation, TableExplanation};
+pub use self::options::{Part, ScanOptions};
 use super::columns::{Columns, is_same};
-use super::explain::{FileDecision, FileExplanation};
-use super::stats::Stats;
-use super::{AddFile, Snapshot, Table, partition};
+use super::{AddFile, Table};
 use crate::error::{Error, Result};
-use crate::parquet::read::{self, Decision, FileReader, ReaderOptions, ScanCounts, TopK};
-use crate::predicate::{BoundPredicate, Bounds, ColumnBounds, ColumnPath, Predicate, Verdict};
+use crate::parquet::read::{self, Decision, FileReader, ReaderOptions, ScanCounts};
+use crate::predicate::{BoundPredicate, Predicate, Verdict};
 use crate::storage::{Storage, is_not_found};
-
-/// What to read.
-#[derive(Debug, Clone, Default)]
-pub struct ScanOptions {
-    /// Columns in the order wanted; `None` is all, in the order of the schema. An empty list gives batches that only have a
-    /// number of rows.
-    pub columns: Option<Vec<String>>,
-    /// Rows for which this is true.
-    pub predicate: Option<Predicate>,
-    /// Without the first so many rows.
-    pub offset: u64,
-    /// At most so many rows, after `offset`.
-    pub limit: Option<u64>,
-    /// How many threads read each file; up to 1, the caller's own.
-    pub threads: usize,
-    /// Only this part of the row groups, of the parts that readers divide the table into.
-    pub part: Option<Part>,
-    /// How each file is read.
-    pub reader: ReaderOptions,
-}
-
-/// One of the parts into which readers of the same version with the same predicate divide a table, by the bytes of its
-/// files, without talking to each other: together the parts have each row exactly once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// Its number, from 0 on.
-    pub number: u64,
-    /// How many there are.
-    pub of: u64,
-}
-
-impl ScanOptions {
-    /// With this part of the row groups only.
-    #[must_use]
-    pub fn with_part(mut self, number: u64, of: u64) -> ScanOptions {
-        self.part = Some(Part { number, of });
-        self
-    }
-
-    /// With these columns only.
-    #[must_use]
-    pub fn with_columns(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> ScanOptions {
-        self.columns = Some(columns.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// With rows only for which the predicate is true.
-    #[must_use]
-    pub fn with_predicate(mut self, predicate: Predicate) -> ScanOptions {
-        self.predicate = Some(predicate);
-        self
-    }
-
-    /// Without the first so many rows.
-    #[must_use]
-    pub fn with_offset(mut self, rows: u64) -> ScanOptions {
-        self.offset = rows;
-        self
-    }
-
-    /// With so many threads.
-    #[must_use]
-    pub fn with_threads(mut self, threads: usize) -> ScanOptions {
-        self.threads = threads;
-        self
-    }
-
-    /// With so many rows at most.
-    #[must_use]
-    pub fn with_limit(mut self, rows: u64) -> ScanOptions {
-        self.limit = Some(rows);
-        self
-    }
-}
 
 /// How much was read, and how much need not be.
 #[derive(Debug, Clone, Default)]
@@ -171,59 +104,6 @@ impl Table {
         self.plan(options).map_err(|e| e.in_file(self.storage.name()))
     }
 
-    /// The rows with the least or greatest values of a column, in order; which of equal ones is not specified. Files, row
-    /// groups and pages that cannot hold them are passed over.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a column that is not there, or with a limit or offset; [`Error::Unsupported`] for a nested
-    /// column.
-    pub fn top_k(&self, top: &TopK, options: ScanOptions) -> Result<RecordBatch> {
-        self.first_rows(top, options).map_err(|e| e.in_file(self.storage.name()))
-    }
-
-    fn first_rows(&self, top: &TopK, mut options: ScanOptions) -> Result<RecordBatch> {
-        if options.limit.is_some() || options.offset > 0 {
-            return Err(Error::invalid("limit and offset are about rows in the order of files, and this is not"));
-        }
-        let wanted = options.columns.as_ref().map(Vec::len);
-        // The column itself is needed, too.
-        if let Some(columns) = options.columns.as_mut().filter(|columns| !columns.contains(&top.column)) {
-            columns.push(top.column.clone());
-        }
-        let mut scan = self.plan(options)?;
-        let conditions = scan.conditions.clone();
-        let mut best = RecordBatch::new_empty(Arc::clone(&scan.schema));
-        for planned in
-            top.in_order(scan.files.by_ref().map(|p| (p.clone(), self.bounds(&p.file, &top.column))).collect())?
-        {
-            let better = top.condition(&best);
-            if let Some(better) = &better
-                && better.bind(&self.snapshot.schema)?.prune(&self.file_bounds(&planned.file)) == Verdict::Drop
-            {
-                scan.counts.files_skipped += 1;
-                continue;
-            }
-            scan.conditions = match (planned.all_match, &better) {
-                (true, _) => better.into_iter().collect(),
-                (false, _) => conditions.iter().cloned().chain(better).collect(),
-            };
-            let all_match = scan.conditions.is_empty();
-            scan.files = vec![Planned { all_match, ..planned }].into_iter();
-            while let Some(batch) = scan.next_batch()? {
-                best = top.merge(&best, &batch)?;
-            }
-        }
-        Ok(best.project(&(0..wanted.unwrap_or(best.num_columns())).collect::<Vec<_>>())?)
-    }
-
-    fn file_bounds<'a>(&'a self, file: &'a AddFile) -> FileBounds<'a> {
-        FileBounds { snapshot: &self.snapshot, file, stats: file.statistics().unwrap_or_default() }
-    }
-
-    fn bounds(&self, file: &AddFile, column: &str) -> ColumnBounds {
-        self.file_bounds(file).column(&ColumnPath::from(column))
-    }
-
     fn plan(&self, options: ScanOptions) -> Result<TableScan> {
         let snapshot = &self.snapshot;
         let all = || snapshot.schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -273,39 +153,6 @@ impl Table {
             files: files.into_iter(),
             current: None,
         })
-    }
-}
-
-impl Part {
-    /// Its own of `total` bytes: all parts together have each byte once.
-    pub(crate) fn of_bytes(self, total: u128) -> Range<u128> {
-        let border = |number: u64| total * u128::from(number) / u128::from(self.of);
-        border(self.number)..border(self.number + 1)
-    }
-
-    /// The files that lie in this part of the bytes of all, and which of their bytes do. Every row group has its middle in
-    /// just one part, even if a file is not as long as the log says: its last part has no end.
-    fn of_files(self, files: Vec<Planned>) -> Result<Vec<Planned>> {
-        let Part { number, of } = self;
-        if number >= of {
-            return Err(Error::invalid(format!("part {number} of {of}: parts are counted from 0")));
-        }
-        let bytes = |planned: &Planned| u128::from(planned.file.bytes.max(1));
-        let total: u128 = files.iter().map(bytes).sum();
-        let Range { start: from, end: to } = self.of_bytes(total);
-        let mut of_part = Vec::new();
-        let mut start = 0;
-        for planned in files {
-            let end = start + bytes(&planned);
-            let low = from.max(start) - start;
-            let high = if to >= end { u64::MAX } else { u64::try_from(to.saturating_sub(start)).unwrap_or(u64::MAX) };
-            if from < end && to > start {
-                let low = u64::try_from(low).unwrap_or(u64::MAX);
-                of_part.push(Planned { byte_range: Some(low..high), ..planned });
-            }
-            start = end;
-        }
-        Ok(of_part)
     }
 }
 
@@ -502,44 +349,4 @@ fn project(schema: &Schema, names: &[String]) -> Result<SchemaRef> {
         }
     };
     Ok(Arc::new(Schema::new(names.iter().map(field).collect::<Result<Vec<_>>>()?)))
-}
-
-/// What a commit says of a file, for pruning.
-pub(super) struct FileBounds<'a> {
-    snapshot: &'a Snapshot,
-    file: &'a AddFile,
-    stats: Stats,
-}
-
-impl<'a> FileBounds<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, file: &'a AddFile) -> FileBounds<'a> {
-        FileBounds { snapshot, file, stats: file.statistics().unwrap_or_default() }
-    }
-}
-
-impl Bounds for FileBounds<'_> {
-    fn rows(&self) -> u64 {
-        self.stats.num_records.unwrap_or(u64::MAX)
-    }
-
-    fn column(&self, column: &ColumnPath) -> ColumnBounds {
-        let Some(name) = column.as_column() else { return ColumnBounds::default() };
-        let Ok(field) = self.snapshot.schema.field_with_name(name) else { return ColumnBounds::default() };
-        if !self.snapshot.is_partition_column(name) {
-            return self.stats.column(name, field.data_type());
-        }
-        let text = self.file.partition_values.get(name).and_then(Option::as_deref);
-        match partition::from_text(text, field.data_type()) {
-            Ok(value) if value.is_null(0) => ColumnBounds { null_count: Some(self.rows()), ..ColumnBounds::default() },
-            // A NaN is no bound.
-            Ok(value) if value.data_type().is_floating() => {
-                ColumnBounds { null_count: Some(0), ..ColumnBounds::default() }
-            }
-            Ok(value) => {
-                let (min, max) = (Some(value.clone()), Some(value));
-                ColumnBounds { min, max, null_count: Some(0), ..ColumnBounds::default() }
-            }
-            Err(_) => ColumnBounds::default(),
-        }
-    }
 }

@@ -1,10 +1,10 @@
 //! What a scan of a table would read, and why not the rest: files by the log, row groups by the files themselves.
 
-use super::scan::FileBounds;
-use super::{ScanOptions, Table};
+use super::{FileBounds, ScanOptions};
 use crate::error::Result;
 use crate::parquet::read::Explanation;
 use crate::predicate::{Predicate, Reason};
+use crate::table::Table;
 
 /// What a scan makes of a table's files; see [`Table::explain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
