@@ -1,16 +1,23 @@
 //! What a file and its scans may hold in memory, and how large their pages may be.
 
+use std::sync::{Arc, Mutex};
+
 use super::ReaderOptions;
 use crate::budget::{self, MemoryBudget};
 use crate::error::{Error, Result};
+use crate::parquet::compress::Decompressor;
 use crate::parquet::format::{PageHeader, PageType};
 
-/// The memory of a file's reader, and the bounds of its pages.
+/// The memory of a file's reader, the bounds of its pages, and the contexts of codecs.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     memory: MemoryBudget,
     pages: PageLimits,
+    codecs: Codecs,
 }
+
+/// Contexts that all columns of a thread share: they are large beside what a small column takes.
+pub(super) type Codecs = Arc<Mutex<Decompressor>>;
 
 /// Bytes of a page, and of a dictionary page.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +38,16 @@ impl Budget {
             None => MemoryBudget::new(options.memory_bytes),
         };
         let pages = PageLimits { page_max: options.page_bytes_max, dictionary_max: options.dictionary_bytes_max };
-        Budget { memory, pages }
+        Budget { memory, pages, codecs: Codecs::default() }
+    }
+
+    /// The same, for a thread of its own.
+    pub(super) fn for_thread(&self) -> Budget {
+        Budget { codecs: Codecs::default(), ..self.clone() }
+    }
+
+    pub(super) fn codecs(&self) -> &Codecs {
+        &self.codecs
     }
 
     /// Without the bounds of pages.

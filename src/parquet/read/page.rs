@@ -15,11 +15,10 @@ use bytes::Bytes;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
-use crate::parquet::compress::Decompressor;
 use crate::parquet::encoding::{delta_binary_packed, delta_byte_array, delta_length_byte_array, rle};
 use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
 
-use super::budget::{Budget, Reservation};
+use super::budget::{Budget, Codecs, Reservation};
 use super::column_chunk::{RawPage, data_values};
 use super::levels::Levels;
 use super::nested_levels::{self, NestedLevels};
@@ -189,7 +188,7 @@ pub(super) struct Page {
 /// What it takes to open pages of one column.
 #[derive(Debug)]
 pub(super) struct PageOpener {
-    decompressor: Decompressor,
+    codecs: Codecs,
     verify_crc: bool,
     memory: Reservation,
     /// What a page takes that was decrypted.
@@ -203,8 +202,8 @@ pub(super) struct PageOpener {
 impl PageOpener {
     pub(super) fn new(verify_crc: bool, budget: &Budget) -> PageOpener {
         let (memory, decrypted) = (budget.reservation(), budget.reservation());
-        let (decompressor, plain) = (Decompressor::new(), Vec::new());
-        PageOpener { decompressor, verify_crc, memory, decrypted, plain, takes: &[] }
+        let codecs = Arc::clone(budget.codecs());
+        PageOpener { codecs, verify_crc, memory, decrypted, plain: Vec::new(), takes: &[] }
     }
 
     /// For a target that [`takes`](super::target::Target::takes) these encodings.
@@ -386,7 +385,10 @@ impl PageOpener {
         // The buffer keeps the largest page's size.
         let waiting = spare.bytes().saturating_add(self.plain.capacity());
         self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
-        let result = self.decompressor.decompress(codec, &body, &mut buffer, size);
+        // Whatever a panic would leave in a context, the next page begins anew.
+        let mut codecs = self.codecs.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = codecs.decompress(codec, &body, &mut buffer, size);
+        drop(codecs);
         *out = PageBytes::Own(buffer);
         result
     }

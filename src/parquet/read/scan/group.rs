@@ -71,10 +71,11 @@ impl Quota {
 impl GroupReader {
     pub(super) fn new(request: &Arc<Request>, budget: &Budget) -> Result<GroupReader> {
         let filter = request.condition.as_ref().map(|condition| Filter::new(request, condition));
+        let budget = budget.for_thread();
         Ok(GroupReader {
             request: Arc::clone(request),
-            budget: budget.clone(),
-            decoders: request.decoders(budget)?,
+            decoders: request.decoders(&budget)?,
+            budget,
             filter,
             open: None,
             window_rows: request.batch_rows,

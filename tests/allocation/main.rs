@@ -1,0 +1,149 @@
+//! What reading allocates, counted: never more than the budget and a few fixed buffers, and of bytes that promise much
+//! no more than a multiple of the file before that much was decoded. Files are sound ones and ones with one thing changed.
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic, and an allocator that counts is unsafe to write"
+)]
+
+#[path = "../generate/mod.rs"]
+mod generate;
+#[path = "../mutations/mutate.rs"]
+#[allow(dead_code, reason = "only its bytes are of use here")]
+mod mutate;
+#[path = "../mutations/seeds.rs"]
+mod seeds;
+#[path = "../mutations/thrift.rs"]
+mod thrift;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use generate::Random;
+use hypostyle::Error;
+use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
+use hypostyle::storage::{Input, Memory, Storage};
+use seeds::Seed;
+
+/// The system's allocator, which knows how much is out and how much was at most.
+struct Counting;
+
+static OUT: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn took(bytes: usize) {
+    let out = OUT.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(out, Ordering::Relaxed);
+}
+
+// SAFETY: all work is the system allocator's; the counters touch no memory of anybody.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        took(layout.size());
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        took(layout.size());
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        OUT.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) };
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What a reading came to.
+#[derive(Debug, Default)]
+struct Reading {
+    /// The most that was allocated at a time beyond what was before, in bytes.
+    peak: usize,
+    /// What batches took, in bytes.
+    decoded: usize,
+    /// The largest of them, in bytes: who reads has it while the next one is decoded.
+    batch: usize,
+    error: Option<Error>,
+}
+
+/// Opens the file and reads all of it, a batch at a time.
+fn read(input: &Arc<dyn Input>, options: ReaderOptions) -> Reading {
+    let before = OUT.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    let mut reading = Reading::default();
+    let run = || -> Result<(), Error> {
+        let file = FileReader::open(input.clone(), options)?;
+        for batch in file.scan(ScanOptions::default())? {
+            let bytes = batch?.get_array_memory_size();
+            reading.decoded += bytes;
+            reading.batch = reading.batch.max(bytes);
+        }
+        Ok(())
+    };
+    reading.error = run().err();
+    reading.peak = PEAK.load(Ordering::Relaxed) - before;
+    reading
+}
+
+fn input(bytes: &[u8]) -> Arc<dyn Input> {
+    let memory = Memory::new();
+    memory.put("f", bytes.to_vec()).unwrap();
+    memory.open("f").unwrap()
+}
+
+fn options(seed: &Seed) -> ReaderOptions {
+    let mut options = ReaderOptions::default().with_batch_rows(200);
+    options.decryption = seed.keys.clone();
+    options
+}
+
+/// Contexts of codecs, which no budget counts: those of one thread, for codecs that these files have.
+const FIXED: usize = 256 << 10;
+/// Bytes for each byte of the file: the footer's structures, the schema, column readers.
+const PER_BYTE: usize = 16;
+
+fn mutants(seeds: &[Seed], count: usize) -> impl Iterator<Item = (&Seed, Vec<u8>)> {
+    let mut random = Random::new(7);
+    let sound = seeds.iter().map(|seed| (seed, seed.bytes.clone()));
+    let mut broken = move || {
+        let seed = &seeds[random.below(seeds.len() as u64) as usize];
+        mutate::mutant(seed, &mut random).map(|mutant| (seed, mutant.bytes))
+    };
+    sound.chain((0..count).filter_map(move |_| broken()))
+}
+
+/// One test: the counters are the process's.
+#[test]
+fn allocations_are_bounded() {
+    let seeds = seeds::seeds();
+    let (mut worst, mut refused, mut limited) = ((0.0, String::new()), 0, 0);
+    for (seed, bytes) in mutants(&seeds, 3000) {
+        let input = input(&bytes);
+        let reading = read(&input, options(seed));
+        let bound = FIXED + PER_BYTE * bytes.len() + 4 * reading.decoded;
+        let share = reading.peak as f64 / bound as f64;
+        if share > worst.0 {
+            worst = (share, format!("{}: {reading:?}, of {} bytes", seed.name, bytes.len()));
+        }
+        refused += usize::from(reading.error.is_some());
+        for budget in [16 << 10, 256 << 10] {
+            let reading = read(&input, options(seed).with_memory_bytes(budget));
+            let is_limited = matches!(reading.error, Some(Error::Limit(_)));
+            limited += usize::from(is_limited);
+            let bound = FIXED + PER_BYTE * bytes.len() + budget + reading.batch;
+            assert!(reading.peak <= bound, "{}: {reading:?}, with {budget}, of {} bytes", seed.name, bytes.len());
+        }
+    }
+    assert!(worst.0 <= 1.0, "{}", worst.1);
+    assert!(refused > 1000 && limited > 1000, "{refused} refused, {limited} limited");
+}
