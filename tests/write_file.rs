@@ -18,6 +18,7 @@ use bytes::Bytes;
 use generate::Random;
 use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::format::{ColumnMetaData, Encoding, PageType, SortingColumn, Statistics};
+use hypostyle::parquet::read::{FileReader, ReaderOptions};
 use hypostyle::parquet::write::{ColumnOptions, FileWriter, WriterOptions, WrittenFile};
 use hypostyle::storage::{Memory, Output, Storage};
 use hypostyle::{Error, Result};
@@ -284,6 +285,24 @@ fn sizes_and_sorting_are_told() {
     assert_eq!(written.metadata.row_groups[0].sorting_columns, Some(vec![sorting]));
     let (_, written) = write(&one(StringArray::from(vec!["a", "b"])), WriterOptions::default());
     assert_eq!(chunk(&written).num_values, 2);
+}
+
+#[test]
+fn levels_of_nested_columns_are_counted_by_page() {
+    let rows = [Some(vec![Some(1), Some(2)]), None, Some(vec![]), Some(vec![Some(3)]), Some(vec![None])];
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(rows);
+    let (bytes, written) = write(&one(lists), WriterOptions::default().with_page_rows(2));
+    let memory = Memory::new();
+    memory.put("f", bytes).unwrap();
+    let file = FileReader::open(memory.open("f").unwrap(), ReaderOptions::default()).unwrap();
+    let index = file.column_index(0, 0).unwrap().unwrap();
+    // Three pages: how many entries begin a row, and how many go on in a list.
+    assert_eq!(index.repetition_level_histograms, Some(vec![2, 1, 2, 0, 1, 0]));
+    // Null, empty, a null in it, a value.
+    assert_eq!(index.definition_level_histograms, Some(vec![1, 0, 0, 2, 0, 1, 0, 1, 0, 0, 1, 0]));
+    let sizes = chunk(&written).size_statistics.unwrap();
+    assert_eq!(sizes.repetition_level_histogram, Some(vec![5, 1]));
+    assert_eq!(sizes.definition_level_histogram, Some(vec![1, 1, 1, 3]));
 }
 
 #[test]

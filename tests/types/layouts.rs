@@ -6,8 +6,9 @@ use arrow_array::builder::*;
 use arrow_array::types::*;
 use arrow_array::*;
 use arrow_buffer::{NullBuffer, OffsetBuffer, i256};
-use arrow_schema::{DataType, Field, Fields, TimeUnit};
-use hypostyle::parquet::write::WriterOptions;
+use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+use hypostyle::parquet::write::{FileWriter, WriterOptions};
+use hypostyle::storage::{Memory, Storage};
 
 use super::file::*;
 
@@ -162,4 +163,56 @@ fn runs_are_written_as_plain_values() {
     }
     let got = read(&write(&plain(list), WriterOptions::default()).0);
     assert_eq!(text(got.column(0)), ["[a, a]", "[NULL, NULL, b]", "[b, b]"]);
+}
+
+#[test]
+fn dictionaries_and_runs_of_nested_values_are_written_as_the_values() {
+    let item = Arc::new(Field::new("item", DataType::LargeUtf8, true));
+    let words: LargeStringArray = [Some("a"), None, Some("b"), Some("c")].into_iter().collect();
+    let nulls = Some(NullBuffer::from(vec![true, true, false, true]));
+    // [a, NULL], [], NULL, [b, c]
+    let offsets = OffsetBuffer::new(vec![0, 2, 2, 2, 4].into());
+    let lists: ArrayRef = Arc::new(ListArray::new(item.clone(), offsets, Arc::new(words), nulls));
+    let keys = Int8Array::from(vec![Some(3), None, Some(0), Some(1), Some(2), Some(0), Some(3)]);
+    let dictionary: ArrayRef = Arc::new(DictionaryArray::new(keys, lists.clone()));
+    let says = ["[b, c]", "NULL", "[a, NULL]", "[]", "NULL", "[a, NULL]", "[b, c]"];
+    let ends = Int16Array::from(vec![2, 3, 6, 7]);
+    let runs: ArrayRef = Arc::new(RunArray::try_new(&ends, lists.as_ref()).unwrap());
+    let in_runs = ["[a, NULL]", "[a, NULL]", "[]", "NULL", "NULL", "NULL", "[b, c]"];
+    let pairs = |number: ArrayRef| -> ArrayRef {
+        let fields =
+            vec![Field::new("x", dictionary.data_type().clone(), true), Field::new("n", DataType::Int32, false)];
+        Arc::new(StructArray::new(fields.into(), vec![dictionary.clone(), number], None))
+    };
+    let structs = pairs(Arc::new(Int32Array::from_iter_values(0..7)));
+    let of_structs: ArrayRef =
+        Arc::new(DictionaryArray::new(UInt32Array::from(vec![Some(6), Some(1), None, Some(6)]), structs));
+    let in_structs = ["{x: [b, c], n: 6}", "{x: NULL, n: 1}", "NULL", "{x: [b, c], n: 6}"];
+    for (array, says) in [(dictionary.clone(), &says[..]), (runs, &in_runs[..]), (of_structs, &in_structs[..])] {
+        for (from, length) in [(0, array.len()), (1, 3), (2, 1), (0, 0)] {
+            let batch = one(Field::new("a", array.data_type().clone(), true), array.slice(from, length));
+            let (bytes, written) = write(&batch, WriterOptions::default());
+            let got = read(&bytes);
+            assert_eq!(text(got.column(0)), &says[from..from + length], "{}", array.data_type());
+            let field = got.schema().field(0).clone();
+            assert!(!matches!(field.data_type(), DataType::Dictionary(..) | DataType::RunEndEncoded(..)));
+            assert!(field.data_type().to_string().contains("LargeUtf8"), "what is inside is as it was: {field}");
+            // A file of the values themselves is of the same schema.
+            assert!(written.metadata.schema.iter().any(|e| e.name == "element"));
+            if length > 0 {
+                assert_eq!(
+                    text(judged_by_the_other_crate(&without_arrow_schema(&bytes)).column(0)),
+                    text(got.column(0))
+                );
+            }
+        }
+    }
+    // Without a value, all is null.
+    let none = DictionaryArray::new(Int8Array::from(vec![None, None]), lists.slice(0, 0));
+    assert_eq!(text(read(&write(&plain(none), WriterOptions::default()).0).column(0)), ["NULL", "NULL"]);
+    // A null among the values is one of the column, and refused where that has none.
+    let null = one(Field::new("a", dictionary.data_type().clone(), true), dictionary.slice(4, 1));
+    let schema = Arc::new(Schema::new(vec![Field::new("a", dictionary.data_type().clone(), false)]));
+    let mut writer = FileWriter::new(Memory::new().create("f").unwrap(), schema, WriterOptions::default()).unwrap();
+    assert_eq!(writer.write(&null).unwrap_err().kind(), "invalid");
 }

@@ -20,8 +20,8 @@
 //! Duration(unit)                 INT64
 //! Interval(unit)                 FIXED_LEN_BYTE_ARRAY(12), converted type INTERVAL; whole milliseconds, none negative
 //! Decimal*(p, s)                 INT32 to 9 digits, INT64 to 18, then the shortest FIXED_LEN_BYTE_ARRAY; DECIMAL
-//! Dictionary(_, v)               as v
-//! RunEndEncoded(_, v)            as v
+//! Dictionary(_, v)               as v, which may be nested
+//! RunEndEncoded(_, v)            as v, which may be nested
 //! Struct                         group (VARIANT, FILE where the field says `arrow.parquet.variant`, `….file`)
 //! List and its layouts, Map      three levels, LIST; MAP
 //! ```

@@ -80,9 +80,10 @@ impl Node {
             return Err(Error::limit(format!("types nest deeper than {DEPTH_MAX}")).in_column(field.name()));
         }
         let present = above.def + u16::from(field.is_nullable());
-        let kind = if let Some(element) = element(field.data_type()) {
+        let data_type = unpacked(field.data_type());
+        let kind = if let Some(element) = element(data_type) {
             Kind::List(Box::new(Node::at(element, above.element_of(present), next, depth + 1)?))
-        } else if let DataType::Struct(fields) = field.data_type() {
+        } else if let DataType::Struct(fields) = data_type {
             let below = Levels { def: present, ..above };
             Kind::Struct(fields.iter().map(|f| Node::at(f, below, next, depth + 1)).collect::<Result<_>>()?)
         } else {
@@ -117,6 +118,15 @@ impl Node {
             Kind::Struct(children) => children.iter().for_each(|c| c.leaves(visit)),
             Kind::List(element) => element.leaves(visit),
         }
+    }
+}
+
+/// The type of the values that a dictionary or runs stand for.
+pub fn unpacked(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => unpacked(value),
+        DataType::RunEndEncoded(_, values) => unpacked(values.data_type()),
+        other => other,
     }
 }
 

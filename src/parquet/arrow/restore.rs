@@ -29,7 +29,12 @@ fn apply(node: &mut Node, leaves: &mut [Leaf], hint: &Field, keeps_int96: bool) 
         return;
     }
     let own = node.field.data_type().clone();
-    let data_type = match (&mut node.kind, hint.data_type()) {
+    let asked = match node.kind {
+        Kind::Leaf(_) => hint.data_type(),
+        // Arrow has kernels for few of them: read as their values.
+        _ => node::unpacked(hint.data_type()),
+    };
+    let data_type = match (&mut node.kind, asked) {
         (Kind::Leaf(number), asked) => match leaves.get_mut(*number) {
             Some(leaf) => leaf_type(leaf, &own, asked, keeps_int96),
             None => None,

@@ -2,7 +2,7 @@
 
 use arrow_schema::DataType;
 
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, unpacked};
 use super::{FIELD_ID_KEY, Leaf, ParquetSchema, ValueOrder};
 use crate::error::{Error, Result};
 use crate::parquet::format::Type;
@@ -52,7 +52,7 @@ impl Pair<'_> {
         {
             return Err(differs(path, format!("field id {y}, where it is {x}")));
         }
-        let is_map = |node: &Node| matches!(node.field.data_type(), DataType::Map(..));
+        let is_map = |node: &Node| matches!(unpacked(node.field.data_type()), DataType::Map(..));
         match (&a.kind, &b.kind) {
             _ if (a.rep, a.slot, a.present) != (b.rep, b.slot, b.present) => {
                 Err(differs(path, "its levels nest in another way".to_owned()))
@@ -87,7 +87,7 @@ fn leaf(path: &str, a: &Leaf, b: &Leaf) -> Result<()> {
     let stored = |leaf: &Leaf| (leaf.physical, leaf.type_length, leaf.def_max, leaf.rep_max, order(leaf));
     // What a bare integer means, only Arrow's types say: durations of any unit are stored so.
     let is_bare = a.logical.is_none() && matches!(a.physical, Type::Int32 | Type::Int64);
-    let (of_a, of_b) = (value_type(&a.data_type), value_type(&b.data_type));
+    let (of_a, of_b) = (unpacked(&a.data_type), unpacked(&b.data_type));
     if stored(a) == stored(b) && a.logical == b.logical {
         if is_bare && of_a != of_b {
             return Err(differs(path, format!("{of_b}, where it is {of_a}")));
@@ -102,16 +102,8 @@ fn leaf(path: &str, a: &Leaf, b: &Leaf) -> Result<()> {
     Err(differs(path, format!("{}, where it is {}", text(b), text(a))))
 }
 
-fn value_type(data_type: &DataType) -> &DataType {
-    match data_type {
-        DataType::Dictionary(_, value) => value,
-        DataType::RunEndEncoded(_, values) => values.data_type(),
-        other => other,
-    }
-}
-
 fn word(node: &Node) -> &'static str {
-    match (&node.kind, node.field.data_type()) {
+    match (&node.kind, unpacked(node.field.data_type())) {
         (Kind::Leaf(_), _) => "a column of values",
         (Kind::Struct(_), _) => "a struct",
         (Kind::List(_), DataType::Map(..)) => "a map",

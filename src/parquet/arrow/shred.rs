@@ -4,9 +4,12 @@
 //! leaves share of their paths is done once. An entry that ends early (a null, an empty list) stays in its place
 //! as a dead one, with the definition level that it reached.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
+use arrow_array::types::{Int16Type, Int32Type, Int64Type, RunEndIndexType};
 use arrow_array::{Array, ArrayRef, UInt32Array};
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::DataType;
 use arrow_select::take::take;
 
@@ -63,6 +66,14 @@ fn descend(node: &Node, array: &ArrayRef, mut entries: Entries, out: &mut Vec<Le
             return Err(Error::invalid(format!("a null in \"{name}\", which the schema calls not nullable")));
         }
     }
+    let unpacked;
+    let array = match &node.kind {
+        Kind::Leaf(_) => array,
+        _ => {
+            unpacked = unpack(array, &mut entries)?;
+            &unpacked
+        }
+    };
     match &node.kind {
         Kind::Leaf(leaf) => {
             let whole = entries.at.len() == array.len() && entries.at.iter().enumerate().all(|(i, &at)| at == i as u32);
@@ -103,6 +114,34 @@ fn descend(node: &Node, array: &ArrayRef, mut entries: Entries, out: &mut Vec<Le
         }
     }
     Ok(())
+}
+
+/// The values that a dictionary or runs stand for, none of them repeated: the entries go to them.
+fn unpack(array: &ArrayRef, entries: &mut Entries) -> Result<ArrayRef> {
+    fn of_runs<R: RunEndIndexType>(array: &ArrayRef, live: &[u32]) -> Option<Result<(ArrayRef, Vec<usize>)>> {
+        let runs = array.as_run_opt::<R>()?;
+        let rows: Vec<R::Native> = live.iter().map(|&at| R::Native::from_usize(at as usize)).collect::<Option<_>>()?;
+        Some(runs.get_physical_indices(&rows).map(|at| (Arc::clone(runs.values()), at)).map_err(Error::from))
+    }
+    let live: Vec<u32> = entries.at.iter().copied().filter(|&at| at != DEAD).collect();
+    let (values, places) = if let Some(dictionary) = array.as_any_dictionary_opt() {
+        // Without values all keys are null.
+        let keys = if live.is_empty() { Vec::new() } else { dictionary.normalized_keys() };
+        let keys = live.iter().filter_map(|&at| keys.get(at as usize).copied()).collect();
+        (Arc::clone(dictionary.values()), keys)
+    } else if let DataType::RunEndEncoded(..) = array.data_type() {
+        let found = of_runs::<Int16Type>(array, &live)
+            .or_else(|| of_runs::<Int32Type>(array, &live))
+            .or_else(|| of_runs::<Int64Type>(array, &live));
+        found.ok_or_else(too_many)??
+    } else {
+        return Ok(Arc::clone(array));
+    };
+    let mut places = places.into_iter();
+    for at in entries.at.iter_mut().filter(|at| **at != DEAD) {
+        *at = places.next().and_then(|at| u32::try_from(at).ok()).ok_or_else(too_many)?;
+    }
+    unpack(&values, entries)
 }
 
 /// Ends the entries that are null; the others reach `present`.
@@ -169,7 +208,7 @@ fn ranges(array: &ArrayRef) -> Option<(ArrayRef, Vec<(u32, u32)>)> {
         }
         DataType::Map(..) => {
             let a = array.as_map_opt()?;
-            (std::sync::Arc::new(a.entries().clone()), by_offsets(a.value_offsets())?)
+            (Arc::new(a.entries().clone()), by_offsets(a.value_offsets())?)
         }
         DataType::FixedSizeList(..) => {
             let a = array.as_fixed_size_list_opt()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, unpacked};
 use super::{FIELD_ID_KEY, INTERVAL_BYTES, Leaf, ParquetSchema, decimal_bytes, extension, value_order};
 use crate::error::{Error, Result};
 use crate::parquet::format::schema::{DecimalType, IntType, TimeType, TimeUnit as ParquetTimeUnit};
@@ -13,8 +13,7 @@ use crate::parquet::format::{ConvertedType, Empty, LogicalType, Repetition, Sche
 /// The schemas of a file that holds batches of `arrow`.
 ///
 /// # Errors
-/// [`Error::Unsupported`] naming the column for unions, dictionaries of nested values, structs without fields and
-/// negative decimal scales; [`Error::Invalid`] for types that no value can have (a FixedSizeBinary of 0 bytes) and
+/// [`Error::Unsupported`] naming the column for unions, structs without fields and negative decimal scales; [`Error::Invalid`] for types that no value can have (a FixedSizeBinary of 0 bytes) and
 /// for extensions whose metadata is broken; [`Error::Limit`] when types nest too deep.
 pub fn to_parquet(arrow: &Schema) -> Result<ParquetSchema> {
     let fields = arrow.fields();
@@ -54,13 +53,13 @@ impl Shape<'_> {
         match &node.kind {
             Kind::Leaf(_) => self.leaf(node, name, repetition)?,
             Kind::Struct(children) => {
-                let logical = extension::logical(&node.field, node.field.data_type())?;
+                let logical = extension::logical(&node.field, unpacked(node.field.data_type()))?;
                 self.group(name, repetition, children.len(), logical, Some(&node.field))?;
                 for child in children {
                     self.emit(child, child.field.name(), nullability(&child.field))?;
                 }
             }
-            Kind::List(entries) => match (node.field.data_type(), &entries.kind) {
+            Kind::List(entries) => match (unpacked(node.field.data_type()), &entries.kind) {
                 (DataType::Map(..), Kind::Struct(pair)) => {
                     self.group(name, repetition, 1, Some(LogicalType::Map(Empty {})), Some(&node.field))?;
                     self.path.push("key_value".into());
@@ -184,11 +183,7 @@ fn stored(field: &Field) -> Result<Stored> {
     let plain = |physical| Stored { physical, type_length: 0, logical: None, is_interval: false };
     let annotated = |physical, logical| Stored { logical: Some(logical), ..plain(physical) };
     let integer = |physical, bit_width, is_signed| annotated(physical, L::Integer(IntType { bit_width, is_signed }));
-    let value_type = match field.data_type() {
-        D::Dictionary(_, value) => value.as_ref(),
-        D::RunEndEncoded(_, values) => values.data_type(),
-        other => other,
-    };
+    let value_type = unpacked(field.data_type());
     let asked = extension::logical(field, value_type)?;
     Ok(match value_type {
         D::Null => annotated(Type::Int32, L::Null(Empty {})),

@@ -554,7 +554,11 @@ impl Chunk {
             None => self.encodings.push((encoding, 1)),
         }
         self.statistics.add(&statistics, self.comparison);
-        self.entries.push(PageEntry { offset, bytes: bytes.stored, first_row: self.rows, statistics });
+        let levels = match self.is_flat {
+            true => [Vec::new(), Vec::new()],
+            false => [self.rep_histogram.clone(), self.def_histogram.clone()],
+        };
+        self.entries.push(PageEntry { offset, bytes: bytes.stored, first_row: self.rows, statistics, levels });
         self.rows += self.page_rows as u64;
         self.total_entries += self.page_entries as u64;
         (self.page_rows, self.page_entries, self.page_nulls) = (0, 0, 0);

@@ -11,24 +11,17 @@ use arrow_select::take::take;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::DAY_MS;
+/// The type of an array's values once it is [`flat`].
+pub(super) use crate::parquet::arrow::node::unpacked as value_type;
 
 /// The array without a dictionary or runs.
 pub(super) fn flat(array: &ArrayRef) -> Result<ArrayRef> {
     if let Some(dictionary) = array.as_any_dictionary_opt() {
-        return Ok(take(dictionary.values(), dictionary.keys(), None)?);
+        return flat(&take(dictionary.values(), dictionary.keys(), None)?);
     }
     match array.data_type() {
-        DataType::RunEndEncoded(_, values) => Ok(arrow_cast::cast(array, values.data_type())?),
+        DataType::RunEndEncoded(_, values) => flat(&arrow_cast::cast(array, values.data_type())?),
         _ => Ok(array.clone()),
-    }
-}
-
-/// The type of an array's values once it is [`flat`].
-pub(super) fn value_type(data_type: &DataType) -> &DataType {
-    match data_type {
-        DataType::Dictionary(_, value) => value,
-        DataType::RunEndEncoded(_, values) => values.data_type(),
-        other => other,
     }
 }
 

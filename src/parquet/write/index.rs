@@ -17,6 +17,8 @@ pub(super) struct PageEntry {
     /// Its first row in the row group.
     pub first_row: u64,
     pub statistics: PageStatistics,
+    /// How often each repetition and definition level stands in the chunk up to the page's end; of a flat column none.
+    pub levels: [Vec<i64>; 2],
 }
 
 /// The offset index of a chunk whose data pages begin at `base` in the file.
@@ -48,6 +50,7 @@ pub(super) fn column_index(pages: &[PageEntry], order: Comparison) -> Option<Col
             _ => return None,
         });
     }
+    let [repetition_level_histograms, definition_level_histograms] = [0, 1].map(|of| histograms(pages, of));
     let side = |pick: fn((&Bound, &Bound)) -> Vec<u8>| bounds.iter().map(|b| b.map(pick).unwrap_or_default()).collect();
     Some(ColumnIndex {
         null_pages: bounds.iter().map(Option::is_none).collect(),
@@ -55,11 +58,26 @@ pub(super) fn column_index(pages: &[PageEntry], order: Comparison) -> Option<Col
         max_values: side(|(_, max)| max.bytes.clone()),
         boundary_order: boundary_order(bounds.iter().flatten(), order),
         null_counts: Some(pages.iter().map(|page| page.statistics.nulls as i64).collect()),
-        repetition_level_histograms: None,
-        // Of a flat column the null counts say the same.
-        definition_level_histograms: None,
+        repetition_level_histograms,
+        definition_level_histograms,
         nan_counts: pages.iter().map(|page| page.statistics.nans.map(|n| n as i64)).collect(),
     })
+}
+
+/// The counts of each level, page after page. None of a flat column, whose null counts say the same, and where there is one level.
+fn histograms(pages: &[PageEntry], of: usize) -> Option<Vec<i64>> {
+    let counts = |page: &PageEntry| page.levels.get(of).cloned().unwrap_or_default();
+    let mut before = vec![0; pages.first().map_or(0, |page| counts(page).len())];
+    if before.len() < 2 {
+        return None;
+    }
+    let mut all = Vec::with_capacity(before.len() * pages.len());
+    for page in pages {
+        let until = counts(page);
+        all.extend(until.iter().zip(&before).map(|(until, before)| until - before));
+        before = until;
+    }
+    Some(all)
 }
 
 /// Whether both bounds of the pages go one way; pages of nulls are passed over.
@@ -105,7 +123,22 @@ mod tests {
                 max: bounds.map(|b| bound(b.1)),
                 ..PageStatistics::default()
             },
+            levels: [vec![], vec![]],
         }
+    }
+
+    #[test]
+    fn levels_are_counted_by_page() {
+        let with = |rep: Vec<i64>, def: Vec<i64>| PageEntry { levels: [rep, def], ..page(None) };
+        let pages = [with(vec![5, 2], vec![1, 2, 4]), with(vec![9, 2], vec![1, 3, 7]), with(vec![9, 9], vec![8, 3, 7])];
+        let index = column_index(&pages, order()).expect("known");
+        assert_eq!(index.repetition_level_histograms, Some(vec![5, 2, 4, 0, 0, 7]));
+        assert_eq!(index.definition_level_histograms, Some(vec![1, 2, 4, 0, 1, 3, 7, 0, 0]));
+        let of_struct = column_index(&[with(vec![3], vec![1, 2])], order()).expect("known");
+        assert_eq!(of_struct.repetition_level_histograms, None);
+        assert_eq!(of_struct.definition_level_histograms, Some(vec![1, 2]));
+        let flat = column_index(&[page(None)], order()).expect("known");
+        assert_eq!((flat.repetition_level_histograms, flat.definition_level_histograms), (None, None));
     }
 
     #[test]
