@@ -106,8 +106,13 @@ impl FileSchema {
 
     /// A leaf by its number, which counts those of all fields.
     pub fn leaf(&self, number: usize, key_values: Option<&[KeyValue]>) -> Option<&Leaf> {
-        // A group without leaves begins where the next field does.
-        let field = self.places.partition_point(|place| place.leaf <= number).checked_sub(1)?;
+        let begins = |field: usize, leaf: usize| self.places.get(field).is_some_and(|place| place.leaf == leaf);
+        let field = match begins(number, number) && begins(number + 1, number + 1) {
+            // As many fields as leaves so far: few schemas are nested, and wide ones less so.
+            true => number,
+            // A group without leaves begins where the next field does.
+            false => self.places.partition_point(|place| place.leaf <= number).checked_sub(1)?,
+        };
         let field = self.field(field, key_values)?;
         field.leaves.get(number.checked_sub(field.first_leaf)?)
     }
