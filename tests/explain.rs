@@ -40,6 +40,14 @@ fn each_row_group_says_why() {
     assert_eq!(lines[3], "row group 1: 2,000 rows read");
     assert!(lines[4].ends_with(" skipped by dictionary"), "{}", ran.stdout);
     assert_eq!(lines[5], "  who = 'Sheldon': none of the 3 values of who in its dictionary");
+    // Of each column what was fetched, opened and made of it: of names, the entries of the dictionary and what matched.
+    assert!(
+        lines[6].starts_with("column who: pages 1 read, 0 skipped; ") && lines[6].ends_with(" decoded"),
+        "{}",
+        lines[6]
+    );
+    assert!(lines[7].starts_with("column rating: pages 1 read, 0 skipped; "), "{}", ran.stdout);
+    assert_eq!(lines.len(), 8);
     assert!(
         ran.stderr.starts_with("256 rows; row groups 1 read, 2 skipped (1 by dictionary); pages "),
         "{}",
@@ -60,6 +68,14 @@ fn each_row_group_says_why() {
         (&json["counts"]["row_groups_skipped_by_dictionary"], &json["counts"]["rows_returned"]),
         (&1.into(), &256.into())
     );
+    let columns = json["columns"].as_array().unwrap();
+    let sum = |key: &str| columns.iter().map(|column| column[key].as_u64().unwrap()).sum::<u64>();
+    let count = |key: &str| json["counts"][key].as_u64().unwrap();
+    assert_eq!((sum("bytes_fetched"), sum("pages_read")), (count("bytes_read"), count("pages_read")));
+    assert_eq!(sum("bytes_decompressed"), count("bytes_decompressed"));
+    assert_eq!(sum("bytes_decoded"), count("bytes_decoded"));
+    // Pages are not compressed, and what is fetched are their headers, too.
+    assert!(sum("bytes_decompressed") > 0 && sum("bytes_decompressed") < sum("bytes_fetched"), "{json}");
     assert!(folder.run(&["scan", "in.ndjson", "--explain"]).error().contains("nothing to explain"));
     assert_eq!(folder.run(&["scan", "f.parquet", "--json"]).code, Some(2));
 }

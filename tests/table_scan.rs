@@ -374,3 +374,102 @@ fn extremes_are_those_of_the_rows() {
         }
     }
 }
+
+#[test]
+fn threads_read_files_beside_each_other_with_the_rows_of_one() {
+    let (_, table) = flights();
+    let condition = |text: &str| (!text.is_empty()).then(|| sql::parse(text).unwrap());
+    let text = |rows: &RecordBatch| -> Vec<String> {
+        let row = |row| rows.columns().iter().map(|c| shown(c, row)).collect::<Vec<_>>().join("|");
+        (0..rows.num_rows()).map(row).collect()
+    };
+    for predicate in
+        ["", "delay > 100", "carrier = 'B6' and window_start > '2013-01-01'", "delay is null"].map(condition)
+    {
+        for (offset, limit) in [(0, None), (17, None), (130, Some(150)), (0, Some(3)), (400, None)] {
+            let options = ScanOptions { predicate: predicate.clone(), offset, limit, ..ScanOptions::default() };
+            let mut reader = options.reader.clone();
+            reader.batch_rows = 20;
+            let options = ScanOptions { reader, ..options };
+            let mut one = table.scan(options.clone()).unwrap();
+            let want = text(&collect(&mut one));
+            for threads in [2, 3, 9] {
+                let mut scan = table.scan(options.clone().with_threads(threads)).unwrap();
+                assert_eq!(text(&collect(&mut scan)), want, "{predicate:?} {offset} {limit:?} on {threads}");
+                assert_eq!(scan.counts().rows_returned, want.len() as u64);
+                if limit.is_none() {
+                    assert_eq!(scan.counts().files_read, one.counts().files_read);
+                    assert_eq!(scan.counts().scan.bytes_read, one.counts().scan.bytes_read);
+                }
+                let unordered = options.clone().with_threads(threads).with_unordered(true);
+                let mut found = text(&collect(&mut table.scan(unordered).unwrap()));
+                assert_eq!(found.len(), want.len());
+                if offset == 0 && limit.is_none() {
+                    let mut want = want.clone();
+                    want.sort();
+                    found.sort();
+                    assert_eq!(found, want);
+                }
+            }
+        }
+    }
+    // One that is given up is given up.
+    let mut scan = table.scan(ScanOptions::default().with_threads(3)).unwrap();
+    assert!(scan.next().unwrap().is_ok());
+    drop(scan);
+}
+
+#[test]
+fn threads_over_files_share_the_memory_of_one() {
+    // Columns whose dictionaries and pages take room.
+    let memory = Memory::new();
+    let fields = vec![Field::new("n", DataType::Int64, true), Field::new("s", DataType::Utf8, true)];
+    let schema = Arc::new(Schema::new(fields));
+    let mut table = Table::create(Arc::new(memory.clone()), schema.clone(), CreateOptions::default()).unwrap();
+    for file in 0..5i64 {
+        let n = Int64Array::from_iter_values(file * 10_000..(file + 1) * 10_000);
+        let s = StringArray::from_iter_values((0..10_000).map(|n| format!("text {} of {file}", n * 7919 % 10_007)));
+        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(n), Arc::new(s)]).unwrap();
+        let path = table.data_path(&PartitionValues::new());
+        let mut writer =
+            FileWriter::new(memory.create(&path).unwrap(), schema.clone(), WriterOptions::default()).unwrap();
+        writer.write(&batch).unwrap();
+        let added = AddFile::from_written(&writer.finish().unwrap(), &schema, &path, PartitionValues::new()).unwrap();
+        let mut transaction = table.transaction();
+        transaction.add(added);
+        transaction.commit().unwrap();
+    }
+    let rows = |bytes: usize, threads: usize, unordered: bool| -> Result<usize, Error> {
+        let mut options = ScanOptions::default().with_threads(threads).with_unordered(unordered);
+        options.reader = options.reader.with_memory_bytes(bytes).with_batch_rows(1000);
+        let mut numbers = Vec::new();
+        for batch in table.scan(options)? {
+            let batch = batch?;
+            numbers.extend(batch["n"].as_primitive::<Int64Type>().values().iter().copied());
+        }
+        numbers.sort_unstable();
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "no row twice");
+        Ok(numbers.len())
+    };
+    // The least that one thread can do with.
+    let (mut low, mut high) = (1_000, 16 << 20);
+    while high - low > 1_000 {
+        let middle = (low + high) / 2;
+        match rows(middle, 1, false) {
+            Ok(found) => {
+                assert_eq!(found, 50_000);
+                high = middle;
+            }
+            Err(e) => {
+                assert!(matches!(e, Error::Limit(_)), "{e}");
+                low = middle;
+            }
+        }
+    }
+    for bytes in [high, high * 3 / 2, high * 2, high * 4] {
+        for (threads, unordered) in [(2, false), (5, false), (3, true)] {
+            assert_eq!(rows(bytes, threads, unordered).unwrap(), 50_000, "{bytes} on {threads}");
+        }
+    }
+    assert!(matches!(rows(low / 2, 4, false), Err(Error::Limit(_))));
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::formats::{self, Place, Request};
 use super::quantities::{bytes, count, of};
 use crate::error::{Error, Result};
-use crate::parquet::read::{Decision, Explanation, FileReader, ScanCounts, Step};
+use crate::parquet::read::{ColumnCounts, Decision, Explanation, FileReader, ScanCounts, Step};
 use crate::predicate::{Evidence, Reason};
 use crate::table::{FileDecision, Table, TableExplanation};
 
@@ -64,7 +64,7 @@ impl Explained {
     }
 
     /// The same for machines, with what was counted when the rows were read.
-    pub(super) fn json(&self, counts: Option<&ScanCounts>) -> Value {
+    pub(super) fn json(&self, counts: Option<&ScanCounts>, columns: &[ColumnCounts]) -> Value {
         let mut json = match self {
             Explained::File(explanation) => json!({ "row_groups": json_row_groups(explanation) }),
             Explained::Table(table) => {
@@ -87,9 +87,36 @@ impl Explained {
         };
         if let Some(json) = json.as_object_mut() {
             json.insert("counts".to_owned(), counts.map_or(Value::Null, json_counts));
+            json.insert("columns".to_owned(), columns.iter().map(json_column).collect());
         }
         json
     }
+}
+
+/// What was read of each column.
+pub(super) fn columns(columns: &[ColumnCounts], out: &mut impl Write) -> Result<()> {
+    for column in columns {
+        let ColumnCounts { name, pages_read, pages_skipped, bytes_fetched, bytes_decompressed, bytes_decoded } = column;
+        let (fetched, opened, decoded) = (bytes(*bytes_fetched), bytes(*bytes_decompressed), bytes(*bytes_decoded));
+        writeln!(
+            out,
+            "column {name}: pages {} read, {} skipped; {fetched} fetched, {opened} decompressed, {decoded} decoded",
+            count(*pages_read),
+            count(*pages_skipped),
+        )?;
+    }
+    Ok(())
+}
+
+fn json_column(column: &ColumnCounts) -> Value {
+    json!({
+        "name": column.name,
+        "pages_read": column.pages_read,
+        "pages_skipped": column.pages_skipped,
+        "bytes_fetched": column.bytes_fetched,
+        "bytes_decompressed": column.bytes_decompressed,
+        "bytes_decoded": column.bytes_decoded,
+    })
 }
 
 fn summary(explanation: &Explanation) -> String {
@@ -196,6 +223,8 @@ fn json_counts(counts: &ScanCounts) -> Value {
         "bytes_read": counts.bytes_read,
         "bytes_read_to_prune": counts.bytes_read_to_prune,
         "bytes_skipped": counts.bytes_skipped,
+        "bytes_decompressed": counts.bytes_decompressed,
+        "bytes_decoded": counts.bytes_decoded,
         "rows_read": counts.rows_read,
         "rows_returned": counts.rows_returned,
     })

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use clap::Args;
 
 use super::display::TablePrinter;
-use super::explain::Explained;
+use super::explain::{self, Explained};
 use super::formats;
 use super::quantities::of;
 use super::selection::Selection;
@@ -69,8 +69,11 @@ impl Scan {
             None if self.count && ending == Ending::Done => writeln!(out, "{returned}")?,
             None => {}
         }
+        if let Some(columns) = rows.column_counts().filter(|_| self.explain && !self.json) {
+            explain::columns(&columns, &mut out)?;
+        }
         if let Some(explained) = explained.filter(|_| self.json) {
-            let json = explained.json(rows.scan_counts().as_ref());
+            let json = explained.json(rows.scan_counts().as_ref(), &rows.column_counts().unwrap_or_default());
             let text = serde_json::to_string_pretty(&json).map_err(io::Error::from)?;
             writeln!(out, "{text}")?;
         }

@@ -221,15 +221,26 @@ impl Predicate {
 
     /// The names of its top-level columns, each once, in order of first use.
     pub fn columns(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        self.collect_columns(&mut names);
+        let mut names: Vec<String> = Vec::new();
+        for path in self.paths() {
+            if !names.iter().any(|name| name == path.name()) {
+                names.push(path.name().to_owned());
+            }
+        }
         names
     }
 
-    fn collect_columns(&self, names: &mut Vec<String>) {
-        let mut add = |column: &ColumnPath| {
-            if !names.iter().any(|name| name == column.name()) {
-                names.push(column.name().to_owned());
+    /// What it is about, each once, in order of first use.
+    pub(crate) fn paths(&self) -> Vec<&ColumnPath> {
+        let mut paths = Vec::new();
+        self.collect_paths(&mut paths);
+        paths
+    }
+
+    fn collect_paths<'a>(&'a self, paths: &mut Vec<&'a ColumnPath>) {
+        let mut add = |path: &'a ColumnPath| {
+            if !paths.contains(&path) {
+                paths.push(path);
             }
         };
         match self {
@@ -243,8 +254,8 @@ impl Predicate {
                 add(left);
                 add(right);
             }
-            Predicate::Is { condition: inner, .. } | Predicate::Not(inner) => inner.collect_columns(names),
-            Predicate::And(all) | Predicate::Or(all) => all.iter().for_each(|p| p.collect_columns(names)),
+            Predicate::Is { condition: inner, .. } | Predicate::Not(inner) => inner.collect_paths(paths),
+            Predicate::And(all) | Predicate::Or(all) => all.iter().for_each(|p| p.collect_paths(paths)),
         }
     }
 }

@@ -24,7 +24,7 @@ use super::quantities::{bytes, count};
 use super::split::Split;
 use crate::error::{Error, Result};
 use crate::ingest::RowSchema;
-use crate::parquet::read::{Decryption, FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions, TopK};
+use crate::parquet::read::{ColumnCounts, Decryption, FileReader, ReaderOptions, Scan, ScanCounts, ScanOptions, TopK};
 use crate::parquet::write::{FileWriter, WriterOptions};
 use crate::predicate::Predicate;
 use crate::storage::{Local, Output, Storage};
@@ -62,7 +62,7 @@ impl Request {
         if row_numbers.is_some() {
             return Err(Error::invalid("--row-numbers is about one Parquet file; a table has many"));
         }
-        Ok(TableScanOptions { columns, predicate, offset, limit, part, threads, reader })
+        Ok(TableScanOptions { columns, predicate, offset, limit, part, threads, reader, unordered: false })
     }
 
     /// What it asks of a Parquet file of so many bytes, but for the order.
@@ -115,6 +115,15 @@ impl Rows {
         match &self.source {
             Source::Table(scan, _) => Some(scan.counts().scan),
             Source::Parquet(scan) => Some(scan.counts()),
+            Source::First(_) | Source::Plain(_) => None,
+        }
+    }
+
+    /// The same by column.
+    pub(super) fn column_counts(&self) -> Option<Vec<ColumnCounts>> {
+        match &self.source {
+            Source::Table(scan, _) => Some(scan.column_counts()),
+            Source::Parquet(scan) => Some(scan.column_counts()),
             Source::First(_) | Source::Plain(_) => None,
         }
     }

@@ -10,10 +10,12 @@ use arrow_schema::DataType;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
+use crate::parquet::format::PageHeader;
 
 pub(super) use self::judge::{Judge, Kept, is_true};
 use super::budget::{Budget, Reservation};
 use super::column_chunk::ChunkPages;
+use super::decoded::bytes_of;
 use super::levels::Validity;
 use super::page::{Page, PageOpener};
 use super::target::{self, Layout, Target};
@@ -34,6 +36,10 @@ pub(super) struct Column {
     mask: BooleanBufferBuilder,
     /// Data pages decoded in this chunk.
     pages_read: u64,
+    /// Bytes of pages opened in this chunk.
+    decompressed: u64,
+    /// Bytes of values made, of all chunks.
+    decoded: u64,
     /// Bytes of pages and rows decoded, of all chunks.
     work: u64,
     /// Entries of the open chunk's dictionary, once it is read; its number among all.
@@ -50,6 +56,16 @@ pub(super) struct ChunkCounts {
     pub pages_read: u64,
     pub pages_skipped: u64,
     pub bytes_read: u64,
+    pub bytes_decompressed: u64,
+}
+
+impl std::ops::AddAssign for ChunkCounts {
+    fn add_assign(&mut self, more: ChunkCounts) {
+        self.pages_read += more.pages_read;
+        self.pages_skipped += more.pages_skipped;
+        self.bytes_read += more.bytes_read;
+        self.bytes_decompressed += more.bytes_decompressed;
+    }
 }
 
 impl Column {
@@ -68,6 +84,8 @@ impl Column {
             skip: 0,
             mask: BooleanBufferBuilder::new(0),
             pages_read: 0,
+            decompressed: 0,
+            decoded: 0,
             work: 0,
             dictionary_len: 0,
             dictionary_number: 0,
@@ -86,6 +104,7 @@ impl Column {
         self.page.rows_left = 0;
         self.skip = 0;
         self.pages_read = 0;
+        self.decompressed = 0;
     }
 
     /// Ends the chunk, whose rows are all read or skipped if `is_whole`; what it took.
@@ -100,12 +119,18 @@ impl Column {
             pages_read: self.pages_read,
             pages_skipped: chunk.pages_skipped + chunk.pages_left(),
             bytes_read: chunk.bytes_fetched,
+            bytes_decompressed: self.decompressed,
         })
     }
 
     /// What decoding it took so far: bytes of pages that were opened, and rows.
     pub(super) fn work(&self) -> u64 {
         self.work
+    }
+
+    /// Bytes of the values made so far.
+    pub(super) fn decoded(&self) -> u64 {
+        self.decoded
     }
 
     /// So many rows are read about as fast as they are passed over and the column is taken up again behind them: that
@@ -140,6 +165,7 @@ impl Column {
     /// The batch's array; the batch is empty again.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
         let array = self.target.finish(self.validity.finish()).map_err(|e| e.in_column(&self.name))?;
+        self.decoded += bytes_of(&array);
         match &self.array_type {
             DataType::Dictionary(..) => arrow_cast::cast(&array, &self.array_type)
                 .map_err(|e| Error::limit(format!("{e}: lower batch_rows")).in_column(&self.name)),
@@ -194,13 +220,15 @@ impl Column {
             let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
             let (bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
             self.target.set_dictionary(bytes, count).map_err(place)?;
+            self.decompressed += page_bytes(&dictionary.header);
             (self.dictionary_len, self.dictionary_number) = (count, self.dictionary_number + 1);
         }
         let opened = self.opener.open(&raw, &self.leaf, chunk.codec, self.rows_ahead, &mut self.page);
         opened.map_err(|e| self.at_page(e))?;
         self.rows_ahead -= self.page.rows_left;
         self.pages_read += 1;
-        self.work += u64::try_from(raw.header.uncompressed_page_size).unwrap_or(0);
+        self.work += page_bytes(&raw.header);
+        self.decompressed += page_bytes(&raw.header);
         Ok(())
     }
 
@@ -208,6 +236,11 @@ impl Column {
     fn at_page(&self, e: Error) -> Error {
         outer_place(e, self.page.offset).in_page(self.page.ordinal).in_column(&self.name)
     }
+}
+
+/// Bytes of a page after decompression.
+pub(super) fn page_bytes(header: &PageHeader) -> u64 {
+    u64::try_from(header.uncompressed_page_size).unwrap_or(0)
 }
 
 /// The error at byte `offset` of the file; a byte that it names already is one of the decompressed page.

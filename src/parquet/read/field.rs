@@ -1,6 +1,5 @@
 //! A top-level column of a scan, of one leaf or of many.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -13,14 +12,13 @@ use super::nested::NestedColumn;
 use super::prune;
 use super::selection::Selection;
 use crate::error::{Error, Result};
-use crate::parquet::arrow::FieldSchema;
-use crate::parquet::arrow::node::Kind;
+use crate::parquet::arrow::node::{Kind, Node};
 use crate::storage::Input;
 
 /// The decoder of a field, and which leaves it is made of.
 #[derive(Debug)]
 pub(super) struct FieldReader {
-    leaves: Range<usize>,
+    leaves: Vec<usize>,
     decoder: Decoder,
 }
 
@@ -33,17 +31,23 @@ enum Decoder {
 impl FieldReader {
     /// For the field of this number; [`Error::Unsupported`] where a leaf of it cannot be read.
     pub(super) fn new(file: &FileParts, field: usize, budget: &Budget, verify_crc: bool) -> Result<FieldReader> {
-        let FieldSchema { node, first_leaf: first, leaves } =
+        let field =
             file.field(field).ok_or_else(|| Error::invalid(format!("there is no field {field} in the schema")))?;
-        let numbers = *first..first + leaves.len();
-        if leaves.is_empty() {
+        FieldReader::of_node(file, &field.node, budget, verify_crc)
+    }
+
+    /// For a field of the schema, or a part of its leaves.
+    pub(super) fn of_node(file: &FileParts, node: &Node, budget: &Budget, verify_crc: bool) -> Result<FieldReader> {
+        let mut numbers = Vec::new();
+        node.leaves(&mut |_, number| numbers.push(number));
+        if numbers.is_empty() {
             return Err(Error::unsupported("a group without columns in it: leave it out").in_column(node.field.name()));
         }
         let leaf = |number: usize| file.leaf(number).cloned();
         let decoder = match node.kind {
             Kind::Leaf(number) => Decoder::Flat(Box::new(Column::new(Arc::new(leaf(number)?), budget, verify_crc)?)),
             _ => {
-                let leaves = numbers.clone().zip(leaves.iter().cloned()).collect::<Vec<_>>();
+                let leaves = numbers.iter().map(|&n| Ok((n, leaf(n)?))).collect::<Result<Vec<_>>>()?;
                 Decoder::Nested(NestedColumn::new(node.clone(), leaves, budget, verify_crc)?)
             }
         };
@@ -79,7 +83,7 @@ impl FieldReader {
         is_selective: bool,
     ) -> Result<Vec<ChunkPages>> {
         let mut chunks = Vec::with_capacity(self.leaves.len());
-        for number in self.leaves.clone() {
+        for &number in &self.leaves {
             let leaf = file.leaf(number)?;
             let place = |e: Error| e.in_column(leaf.name());
             let (meta, cipher) = file.open_pages(group, number).map_err(place)?;
@@ -114,6 +118,14 @@ impl FieldReader {
         match &self.decoder {
             Decoder::Flat(column) => column.work(),
             Decoder::Nested(column) => column.work(),
+        }
+    }
+
+    /// Bytes of the values made so far.
+    pub(super) fn decoded(&self) -> u64 {
+        match &self.decoder {
+            Decoder::Flat(column) => column.decoded(),
+            Decoder::Nested(column) => column.decoded(),
         }
     }
 

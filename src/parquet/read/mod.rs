@@ -20,6 +20,7 @@ mod bounds;
 mod budget;
 mod column;
 mod column_chunk;
+mod decoded;
 mod decryption;
 mod dictionary;
 mod evolve;
@@ -415,10 +416,49 @@ pub struct ScanCounts {
     pub bytes_read_to_prune: u64,
     /// All bytes but [`bytes_read`](Self::bytes_read) of the file's column chunks, those of columns not asked for among them.
     pub bytes_skipped: u64,
+    /// Bytes of the pages that were opened, dictionary pages too, after decompression.
+    pub bytes_decompressed: u64,
+    /// Bytes of the values that were made of them, as Arrow has them.
+    pub bytes_decoded: u64,
     /// Rows for which the predicate was evaluated; without a predicate, rows returned.
     pub rows_read: u64,
     /// Rows in the batches.
     pub rows_returned: u64,
+}
+
+/// What a scan has read of one column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnCounts {
+    /// The top-level column's name.
+    pub name: String,
+    /// Data pages opened.
+    pub pages_read: u64,
+    /// Data pages passed over in row groups read, as far as they were met.
+    pub pages_skipped: u64,
+    /// Bytes of its chunks fetched from the storage.
+    pub bytes_fetched: u64,
+    /// Bytes of the pages that were opened, dictionary pages too, after decompression.
+    pub bytes_decompressed: u64,
+    /// Bytes of the values that were made of them, as Arrow has them. Rows that were judged by the entries of a dictionary, or
+    /// passed over inside of a page, are not among them.
+    pub bytes_decoded: u64,
+}
+
+impl ColumnCounts {
+    /// Adds what was read of columns to that of others: to the one of the same name, if there is one.
+    pub(crate) fn merge(all: &mut Vec<ColumnCounts>, more: impl IntoIterator<Item = ColumnCounts>) {
+        for more in more {
+            let Some(one) = all.iter_mut().find(|one| one.name == more.name) else {
+                all.push(more);
+                continue;
+            };
+            one.pages_read += more.pages_read;
+            one.pages_skipped += more.pages_skipped;
+            one.bytes_fetched += more.bytes_fetched;
+            one.bytes_decompressed += more.bytes_decompressed;
+            one.bytes_decoded += more.bytes_decoded;
+        }
+    }
 }
 
 /// Of several files.
@@ -437,6 +477,8 @@ impl std::ops::AddAssign for ScanCounts {
             bytes_read,
             bytes_read_to_prune,
             bytes_skipped,
+            bytes_decompressed,
+            bytes_decoded,
             rows_read,
             rows_returned,
         } = more;
@@ -452,6 +494,8 @@ impl std::ops::AddAssign for ScanCounts {
         self.bytes_read += bytes_read;
         self.bytes_read_to_prune += bytes_read_to_prune;
         self.bytes_skipped += bytes_skipped;
+        self.bytes_decompressed += bytes_decompressed;
+        self.bytes_decoded += bytes_decoded;
         self.rows_read += rows_read;
         self.rows_returned += rows_returned;
     }

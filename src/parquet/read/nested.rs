@@ -10,8 +10,9 @@ use arrow_buffer::builder::BooleanBufferBuilder;
 use arrow_schema::DataType;
 
 use super::budget::{Budget, Reservation};
-use super::column::{ChunkCounts, outer_place};
+use super::column::{ChunkCounts, outer_place, page_bytes};
 use super::column_chunk::ChunkPages;
+use super::decoded::bytes_of;
 use super::levels::Validity;
 use super::page::{Page, PageOpener};
 use super::target::{self, Target};
@@ -31,6 +32,8 @@ pub(super) struct NestedColumn {
     leaves: Vec<(usize, NestedLeaf)>,
     /// Rows in the batch.
     rows: usize,
+    /// Bytes of values made, of all chunks.
+    decoded: u64,
 }
 
 impl NestedColumn {
@@ -45,7 +48,7 @@ impl NestedColumn {
             .into_iter()
             .map(|(number, leaf)| Ok((number, NestedLeaf::new(Arc::new(leaf), budget, verify_crc)?)))
             .collect::<Result<_>>()?;
-        Ok(NestedColumn { node, leaves, rows: 0 })
+        Ok(NestedColumn { node, leaves, rows: 0, decoded: 0 })
     }
 
     /// Goes to the start of the next chunks, one a leaf in order.
@@ -59,10 +62,7 @@ impl NestedColumn {
     pub(super) fn end_chunks(&mut self, is_whole: bool) -> Result<ChunkCounts> {
         let mut sum = ChunkCounts::default();
         for (_, leaf) in &mut self.leaves {
-            let counts = leaf.end_chunk(is_whole)?;
-            sum.pages_read += counts.pages_read;
-            sum.pages_skipped += counts.pages_skipped;
-            sum.bytes_read += counts.bytes_read;
+            sum += leaf.end_chunk(is_whole)?;
         }
         Ok(sum)
     }
@@ -70,6 +70,11 @@ impl NestedColumn {
     /// What decoding it took so far: bytes of pages that were opened.
     pub(super) fn work(&self) -> u64 {
         self.leaves.iter().map(|(_, leaf)| leaf.work).sum()
+    }
+
+    /// Bytes of the values made so far.
+    pub(super) fn decoded(&self) -> u64 {
+        self.decoded
     }
 
     /// Passes over the next `rows` rows.
@@ -90,9 +95,11 @@ impl NestedColumn {
         for (number, leaf) in &mut self.leaves {
             slots.push((*number, Some(leaf.finish()?)));
         }
-        assemble(&self.node, rows, &mut |wanted| {
+        let array = assemble(&self.node, rows, &mut |wanted| {
             slots.iter_mut().find(|(number, _)| *number == wanted).and_then(|(_, slots)| slots.take())
-        })
+        })?;
+        self.decoded += bytes_of(&array);
+        Ok(array)
     }
 }
 
@@ -120,6 +127,8 @@ struct NestedLeaf {
     taken: Entries,
     memory: Reservation,
     pages_read: u64,
+    /// Bytes of pages opened in this chunk.
+    decompressed: u64,
     /// Bytes of pages that were opened, of all chunks.
     work: u64,
 }
@@ -150,6 +159,7 @@ impl NestedLeaf {
             taken: Entries::default(),
             memory: budget.reservation(),
             pages_read: 0,
+            decompressed: 0,
             work: 0,
             leaf,
         })
@@ -162,6 +172,7 @@ impl NestedLeaf {
         self.is_at_start = true;
         self.skip = 0;
         self.pages_read = 0;
+        self.decompressed = 0;
     }
 
     fn end_chunk(&mut self, is_whole: bool) -> Result<ChunkCounts> {
@@ -175,6 +186,7 @@ impl NestedLeaf {
             pages_read: self.pages_read,
             pages_skipped: chunk.pages_skipped + chunk.pages_left(),
             bytes_read: chunk.bytes_fetched,
+            bytes_decompressed: self.decompressed,
         })
     }
 
@@ -314,10 +326,12 @@ impl NestedLeaf {
             let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
             let (bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
             self.target.set_dictionary(bytes, count).map_err(place)?;
+            self.decompressed += page_bytes(&dictionary.header);
         }
         let opened = self.opener.open(&raw, &self.leaf, chunk.codec, usize::MAX, &mut self.page);
         opened.map_err(|e| self.at_page(e))?;
-        self.work += u64::try_from(raw.header.uncompressed_page_size).unwrap_or(0);
+        self.work += page_bytes(&raw.header);
+        self.decompressed += page_bytes(&raw.header);
         self.page_rows_left = raw.rows;
         if raw.rows.is_some() {
             // A page that the index names begins a row.

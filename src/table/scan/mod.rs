@@ -9,28 +9,28 @@
 
 mod bounds;
 mod explain;
+mod file;
 mod options;
+mod parallel;
 mod summary;
 mod top;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use arrow_select::filter::filter_record_batch;
 
 use self::bounds::FileBounds;
 pub use self::explain::{FileDecision, FileExplanation, TableExplanation};
+use self::file::{Job, Open, Planned, Prepared};
 pub use self::options::{Part, ScanOptions};
-use super::columns::{Columns, is_same};
-use super::{AddFile, Table};
+use self::parallel::{Next, Parallel};
+use super::Table;
 use crate::error::{Error, Result};
-use crate::parquet::read::{self, Decision, FileReader, ReaderOptions, ScanCounts};
+use crate::parquet::read::{ColumnCounts, Decision, ScanCounts};
 use crate::predicate::{BoundPredicate, Predicate, Verdict};
-use crate::storage::{Storage, is_not_found};
 
 /// How much was read, and how much need not be.
 #[derive(Debug, Clone, Default)]
@@ -49,53 +49,18 @@ pub struct TableCounts {
 
 /// Record batches of a table, file by file in the order of their paths.
 pub struct TableScan {
-    storage: Arc<dyn Storage>,
-    version: u64,
-    table_schema: SchemaRef,
-    partition_columns: Vec<String>,
-    /// Columns wanted by name, in order.
-    wanted: Vec<String>,
-    /// Of the batches.
-    schema: SchemaRef,
-    /// Conditions that all must hold.
-    conditions: Vec<Predicate>,
-    reader: ReaderOptions,
+    job: Arc<Job>,
     threads: usize,
+    is_ordered: bool,
     /// Rows still to pass over.
     skip: u64,
     /// Rows still to give, if there is a limit.
     left: Option<u64>,
     files: std::vec::IntoIter<Planned>,
     current: Option<Open>,
+    parallel: Option<Parallel>,
     counts: TableCounts,
-}
-
-/// A file to open.
-#[derive(Debug, Clone)]
-struct Planned {
-    file: Arc<AddFile>,
-    /// All rows match the predicate, by partition values alone.
-    all_match: bool,
-    /// Only row groups whose middle is in here.
-    byte_range: Option<Range<u64>>,
-}
-
-/// A file that is open, and what is read of it.
-struct Prepared {
-    reader: FileReader,
-    options: read::ScanOptions,
-    columns: Columns,
-    /// What the file's reader does not check.
-    rest: Option<BoundPredicate>,
-}
-
-/// The file that is being read.
-struct Open {
-    file: Arc<AddFile>,
-    scan: read::Scan,
-    columns: Columns,
-    /// What the file's reader did not check.
-    rest: Option<BoundPredicate>,
+    columns: Vec<ColumnCounts>,
 }
 
 impl Table {
@@ -123,14 +88,14 @@ impl Table {
                 bound.as_ref().map_or(Verdict::AllMatch, |bound| bound.prune(&FileBounds::new(snapshot, file)));
             if verdict != Verdict::Drop {
                 let all_match = may_match_all && verdict == Verdict::AllMatch;
-                files.push(Planned { file: Arc::clone(file), all_match, byte_range: None });
+                files.push(Planned { file: Arc::clone(file), all_match, byte_range: None, rows_taken: 0 });
             }
         }
         if let Some(part) = options.part {
             files = part.of_files(files)?;
         }
         let total = snapshot.files.len() as u64;
-        Ok(TableScan {
+        let job = Job {
             storage: Arc::clone(&self.storage),
             version: snapshot.version,
             table_schema: Arc::clone(&snapshot.schema),
@@ -142,7 +107,11 @@ impl Table {
                 other => other.into_iter().collect(),
             },
             reader: options.reader,
+        };
+        Ok(TableScan {
+            job: Arc::new(job),
             threads: options.threads,
+            is_ordered: !options.unordered,
             skip: options.offset,
             left: options.limit,
             counts: TableCounts {
@@ -152,6 +121,8 @@ impl Table {
             },
             files: files.into_iter(),
             current: None,
+            parallel: None,
+            columns: Vec::new(),
         })
     }
 }
@@ -159,55 +130,97 @@ impl Table {
 impl TableScan {
     /// The schema of the batches.
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.job.schema
     }
 
     /// What has been read so far.
     pub fn counts(&self) -> TableCounts {
         let mut counts = self.counts.clone();
-        if let Some(Open { scan, .. }) = &self.current {
-            counts.scan += scan.counts();
+        if let Some(open) = &self.current {
+            counts.scan += open.counts();
+        }
+        if let Some(parallel) = &self.parallel {
+            let (files_read, scan, _) = parallel.counts();
+            counts.files_read += files_read;
+            counts.scan += scan;
         }
         counts
     }
 
+    /// What has been read so far of each column of the files.
+    pub fn column_counts(&self) -> Vec<ColumnCounts> {
+        let mut columns = self.columns.clone();
+        ColumnCounts::merge(&mut columns, self.current.iter().flat_map(Open::column_counts));
+        ColumnCounts::merge(&mut columns, self.parallel.iter().flat_map(|parallel| parallel.counts().2));
+        columns
+    }
+
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         while self.left != Some(0) {
-            if self.current.is_none() {
-                let Some(planned) = self.files.next() else { break };
-                if self.passes_over(&planned) {
-                    continue;
-                }
-                self.current = Some(self.open(planned)?);
-            }
-            let Some(open) = &mut self.current else { break };
-            let batch = open.next_batch().map_err(|e| e.in_file(open.file.path.clone()))?;
-            let Some(batch) = batch else {
-                self.close();
-                continue;
-            };
-            let mut batch =
-                batch.project(&(0..self.wanted.len()).collect::<Vec<_>>())?.with_schema(Arc::clone(&self.schema))?;
-            let skipped = batch.num_rows().min(usize::try_from(self.skip).unwrap_or(usize::MAX));
-            self.skip -= skipped as u64;
-            batch = batch.slice(skipped, batch.num_rows() - skipped);
-            if let Some(left) = &mut self.left {
-                let rows = batch.num_rows().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                batch = batch.slice(0, rows);
-                *left -= rows as u64;
-            }
-            if batch.num_rows() > 0 {
-                self.counts.rows_returned += batch.num_rows() as u64;
-                return Ok(Some(batch));
+            let Some(batch) = self.next_of_files()? else { break };
+            let rows = batch.num_rows();
+            let first = rows.min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+            let count =
+                (rows - first).min(self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX)));
+            self.skip -= first as u64;
+            self.left = self.left.map(|left| left - count as u64);
+            if count > 0 {
+                self.counts.rows_returned += count as u64;
+                return Ok(Some(if count == rows { batch } else { batch.slice(first, count) }));
             }
         }
         self.close();
         Ok(None)
     }
 
+    /// The next rows that match, before offset and limit.
+    fn next_of_files(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(parallel) = &mut self.parallel {
+                match parallel.next()? {
+                    Next::Batch(batch) => return Ok(Some(batch)),
+                    Next::End => return Ok(None),
+                    // What threads could not read together is read by this one.
+                    Next::Alone(files) => {
+                        self.close();
+                        self.threads = 1;
+                        self.files = files.into_iter();
+                    }
+                }
+                continue;
+            }
+            if let Some(open) = &mut self.current {
+                match open.next_batch()? {
+                    Some(batch) => return Ok(Some(batch)),
+                    None => self.close(),
+                }
+                continue;
+            }
+            let Some(planned) = self.files.next() else { return Ok(None) };
+            if self.passes_over(&planned) {
+                continue;
+            }
+            let few = self.left.is_some_and(|left| left <= self.job.reader.batch_rows as u64);
+            if self.threads > 1 && self.files.len() > 0 && !few {
+                let files = std::iter::once(planned).chain(self.files.by_ref()).collect();
+                self.parallel = Some(Parallel::new(&self.job, files, self.threads, self.is_ordered)?);
+                continue;
+            }
+            self.current = Some(self.open(&planned)?);
+        }
+    }
+
+    fn open(&mut self, planned: &Planned) -> Result<Open> {
+        self.counts.files_read += 1;
+        let limit = self.left.map(|left| left.saturating_add(self.skip));
+        self.job.open(planned, limit, self.threads)
+    }
+
     /// Whether all rows of a file are among those to pass over, as the log says: they are then passed.
     fn passes_over(&mut self, planned: &Planned) -> bool {
-        let is_whole = planned.byte_range.is_none() && (planned.all_match || self.conditions.is_empty());
+        let is_whole = planned.byte_range.is_none()
+            && planned.rows_taken == 0
+            && (planned.all_match || self.job.conditions.is_empty());
         let rows = planned.file.statistics().and_then(|stats| stats.num_records);
         match rows.filter(|&rows| is_whole && rows <= self.skip && self.skip > 0) {
             Some(rows) => {
@@ -219,26 +232,25 @@ impl TableScan {
         }
     }
 
-    /// Ends the current file.
+    /// Ends what is being read.
     fn close(&mut self) {
-        if let Some(Open { scan, .. }) = self.current.take() {
-            self.counts.scan += scan.counts();
+        if let Some(open) = self.current.take() {
+            self.counts.scan += open.counts();
+            ColumnCounts::merge(&mut self.columns, open.column_counts());
         }
-    }
-
-    fn open(&mut self, planned: Planned) -> Result<Open> {
-        self.counts.files_read += 1;
-        let Prepared { reader, options, columns, rest } = self.prepare(&planned)?;
-        let name = reader.name().to_owned();
-        let scan = reader.scan(options).map_err(|e| e.in_file(name))?;
-        Ok(Open { file: planned.file, scan, columns, rest })
+        if let Some(parallel) = self.parallel.take() {
+            let (files_read, scan, columns) = parallel.ended();
+            self.counts.files_read += files_read;
+            self.counts.scan += scan;
+            ColumnCounts::merge(&mut self.columns, columns);
+        }
     }
 
     /// What would be read of the files that have not been opened yet.
     pub(super) fn explain(mut self) -> Result<Vec<FileExplanation>> {
         let mut files = Vec::with_capacity(self.files.len());
-        while let Some(planned) = self.files.next() {
-            let Prepared { reader, options, rest, .. } = self.prepare(&planned)?;
+        for planned in self.files.by_ref() {
+            let Prepared { reader, options, rest, .. } = self.job.prepare(&planned)?;
             let mut explanation = reader.explain(options)?;
             for group in explanation.row_groups.iter_mut().filter(|_| rest.is_some()) {
                 // The rest of the predicate is evaluated for all rows that come.
@@ -251,58 +263,6 @@ impl TableScan {
             files.push(FileExplanation { path: file.path.clone(), bytes: file.bytes, decision });
         }
         Ok(files)
-    }
-
-    fn prepare(&self, planned: &Planned) -> Result<Prepared> {
-        let Planned { file, all_match, byte_range } = planned;
-        let input = self.storage.open(&file.path).map_err(|e| self.missing(file, e))?;
-        let name = input.name().to_owned();
-        let in_file = |e: Error| e.in_file(name.clone());
-        let reader = FileReader::open(input, self.reader.clone()).map_err(in_file)?;
-        let conditions: &[Predicate] = if *all_match { &[] } else { &self.conditions };
-        let (pushed, rest): (Vec<Predicate>, Vec<Predicate>) =
-            conditions.iter().cloned().partition(|condition| self.is_of_file(condition, reader.schema()));
-        let rest = (!rest.is_empty()).then_some(Predicate::And(rest));
-
-        // The columns wanted, then those that only the rest of the predicate needs.
-        let mut names = self.wanted.clone();
-        for name in rest.iter().flat_map(Predicate::columns) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let schema = project(&self.table_schema, &names)?;
-        let columns =
-            Columns::new(schema, &self.partition_columns, &file.partition_values, reader.schema()).map_err(in_file)?;
-        let rest = rest.map(|rest| rest.bind(&self.table_schema)).transpose()?;
-        let options = read::ScanOptions {
-            columns: Some(columns.in_file()),
-            predicate: (!pushed.is_empty()).then_some(Predicate::And(pushed)),
-            limit: self.left.filter(|_| rest.is_none()).map(|left| left.saturating_add(self.skip)),
-            byte_range: byte_range.clone(),
-            threads: self.threads,
-            ..read::ScanOptions::default()
-        };
-        Ok(Prepared { reader, options, columns, rest })
-    }
-
-    /// Whether the file's reader can evaluate a condition: it has the columns, in the types of the table.
-    fn is_of_file(&self, condition: &Predicate, file: &Schema) -> bool {
-        condition.columns().iter().all(|name| {
-            let types = (self.table_schema.field_with_name(name), file.field_with_name(name));
-            let is_same = matches!(types, (Ok(table), Ok(file)) if is_same(table.data_type(), file.data_type()));
-            is_same && !self.partition_columns.contains(name)
-        })
-    }
-
-    fn missing(&self, file: &AddFile, cause: Error) -> Error {
-        if !is_not_found(&cause) {
-            return cause;
-        }
-        let message =
-            "a data file of the table is not there; was it removed by hand, or by a vacuum with too short an age?";
-        let name = cause.place().file.clone().unwrap_or_else(|| file.path.clone());
-        Error::io(message).with_source(cause).in_version(self.version).in_file(name)
     }
 }
 
@@ -323,19 +283,10 @@ impl Iterator for TableScan {
 impl fmt::Debug for TableScan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left = self.files.len();
-        f.debug_struct("TableScan").field("version", &self.version).field("files_left", &left).finish_non_exhaustive()
-    }
-}
-
-impl Open {
-    /// The next rows: the columns wanted, then those of the rest of the predicate, which they satisfy.
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(batch) = self.scan.next().transpose()? else { return Ok(None) };
-        let batch = self.columns.of_table(&batch)?;
-        match &self.rest {
-            Some(rest) => Ok(Some(filter_record_batch(&batch, &rest.evaluate(&batch)?)?)),
-            None => Ok(Some(batch)),
-        }
+        f.debug_struct("TableScan")
+            .field("version", &self.job.version)
+            .field("files_left", &left)
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,8 +19,11 @@ pub struct ScanOptions {
     pub offset: u64,
     /// At most so many rows, after `offset`.
     pub limit: Option<u64>,
-    /// How many threads read each file; up to 1, the caller's own.
+    /// How many threads read, a file each or row groups of one; up to 1, the caller's own. Memory is the reader's, whatever
+    /// their number.
     pub threads: usize,
+    /// Whether several threads may give batches in another order than that of the files, as they come. False by default.
+    pub unordered: bool,
     /// Only this part of the row groups, of the parts that readers divide the table into.
     pub part: Option<Part>,
     /// How each file is read.
@@ -70,6 +73,13 @@ impl ScanOptions {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> ScanOptions {
         self.threads = threads;
+        self
+    }
+
+    /// With another [`unordered`](Self::unordered).
+    #[must_use]
+    pub fn with_unordered(mut self, unordered: bool) -> ScanOptions {
+        self.unordered = unordered;
         self
     }
 

@@ -10,7 +10,7 @@ use arrow_schema::{DataType, Schema};
 
 use super::{FileBounds, Planned, Prepared, ScanOptions, TableScan};
 use crate::error::{Error, Result};
-use crate::parquet::read::{self, ColumnSummary, Extremes, MinMax};
+use crate::parquet::read::{ColumnSummary, Extremes, MinMax};
 use crate::predicate::{Bounds, ColumnBounds, ColumnPath};
 use crate::table::{Snapshot, Table};
 
@@ -107,7 +107,7 @@ fn of_column(snapshot: &Snapshot, bounds: &FileBounds<'_>, column: &str) -> Colu
 impl TableScan {
     /// Whether all rows of a file are in the answer.
     fn is_whole(&self, planned: &Planned) -> bool {
-        planned.byte_range.is_none() && (planned.all_match || self.conditions.is_empty())
+        planned.byte_range.is_none() && (planned.all_match || self.job.conditions.is_empty())
     }
 
     /// The rows of one file.
@@ -117,14 +117,13 @@ impl TableScan {
     }
 
     fn extremes(&mut self, planned: Planned, column: &str, found: &mut Extremes) -> Result<()> {
-        let Prepared { reader, options, mut columns, rest } = self.prepare(&planned)?;
+        let Prepared { reader, options, mut columns, rest } = self.job.prepare(&planned)?;
         let field = reader.schema().field_with_name(column).ok().cloned();
         // Of a dictionary the extremes are values, which are no column of the file's.
         if let Some(field) = field.filter(|field| !matches!(field.data_type(), DataType::Dictionary(..)))
             && rest.is_none()
             && options.columns.as_deref().unwrap_or_default() == [column]
         {
-            let options = read::ScanOptions { limit: None, ..options };
             let Some(MinMax { min, max }) = reader.min_max(column, options)? else { return Ok(()) };
             let schema = Arc::new(Schema::new(vec![field]));
             for array in [min, max] {

@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use super::{FileBounds, Planned, ScanOptions};
 use crate::error::{Error, Result};
 use crate::parquet::read::TopK;
-use crate::predicate::{Bounds, ColumnBounds, ColumnPath, Verdict};
+use crate::predicate::{Bounds, ColumnBounds, ColumnPath, Predicate, Verdict};
 use crate::table::{AddFile, Table};
 
 impl Table {
@@ -31,8 +31,8 @@ impl Table {
             columns.push(top.column.clone());
         }
         let mut scan = self.plan(options)?;
-        let conditions = scan.conditions.clone();
-        let mut best = RecordBatch::new_empty(Arc::clone(&scan.schema));
+        let conditions = scan.job.conditions.clone();
+        let mut best = RecordBatch::new_empty(Arc::clone(scan.schema()));
         for planned in
             top.in_order(scan.files.by_ref().map(|p| (p.clone(), self.bounds(&p.file, &top.column))).collect())?
         {
@@ -43,11 +43,12 @@ impl Table {
                 scan.counts.files_skipped += 1;
                 continue;
             }
-            scan.conditions = match (planned.all_match, &better) {
+            let conditions: Vec<Predicate> = match (planned.all_match, &better) {
                 (true, _) => better.into_iter().collect(),
                 (false, _) => conditions.iter().cloned().chain(better).collect(),
             };
-            let all_match = scan.conditions.is_empty();
+            let all_match = conditions.is_empty();
+            Arc::make_mut(&mut scan.job).conditions = conditions;
             scan.files = vec![Planned { all_match, ..planned }].into_iter();
             while let Some(batch) = scan.next_batch()? {
                 best = top.merge(&best, &batch)?;

@@ -45,6 +45,9 @@ impl ColumnReader {
     ) -> Result<ColumnReader> {
         Ok(match &found.origin {
             Origin::File(number, None) => {
+                if let Some(part) = &found.part {
+                    return FieldReader::of_node(file, part, budget, verify_crc).map(ColumnReader::Stored);
+                }
                 let stored = FieldReader::new(file, *number, budget, verify_crc)?;
                 // What its own schema says of nulls holds; one that was asked for may say more.
                 let is_nullable = file.field(*number).is_some_and(|field| field.node.field.is_nullable());
@@ -113,6 +116,14 @@ impl ColumnReader {
     pub(in crate::parquet::read) fn work(&self) -> u64 {
         match self {
             ColumnReader::Stored(reader) | ColumnReader::Changed(reader, ..) => reader.work(),
+            ColumnReader::Constant(_) => 0,
+        }
+    }
+
+    /// As [`FieldReader::decoded`].
+    pub(in crate::parquet::read) fn decoded(&self) -> u64 {
+        match self {
+            ColumnReader::Stored(reader) | ColumnReader::Changed(reader, ..) => reader.decoded(),
             ColumnReader::Constant(_) => 0,
         }
     }

@@ -24,6 +24,7 @@ pub(super) use self::column::ColumnReader;
 use super::ScanOptions;
 use super::file::FileParts;
 use crate::error::{Error, Result};
+use crate::parquet::arrow::Node;
 use crate::parquet::format::Type;
 use crate::predicate::ColumnBounds;
 
@@ -70,6 +71,8 @@ pub(super) struct Found {
     /// The first leaf of the file's field, if there is one.
     pub leaf: Option<usize>,
     pub origin: Origin,
+    /// These leaves of the file's field alone; `field` is then as they are.
+    pub part: Option<Arc<Node>>,
 }
 
 impl Columns {
@@ -125,7 +128,7 @@ impl Columns {
         let field = self.field(file, number)?;
         let Some(Asked { matching, defaults, .. }) = &self.asked else {
             let leaf = Some(first_leaf(file, number)?);
-            return Ok(Found { number, leaf, field, origin: Origin::File(number, None) });
+            return Ok(Found { number, leaf, field, origin: Origin::File(number, None), part: None });
         };
         let mut rules = Rules { matching: *matching, defaults, rounds: false, is_int96: false };
         let at = match matching {
@@ -137,7 +140,7 @@ impl Columns {
         };
         let Some(at) = at else {
             let value = rules.constant(&field, field.name())?;
-            return Ok(Found { number, field, leaf: None, origin: Origin::Constant(value) });
+            return Ok(Found { number, field, leaf: None, origin: Origin::Constant(value), part: None });
         };
         let leaf = first_leaf(file, at)?;
         rules.is_int96 = file.leaf(leaf)?.physical == Type::Int96;
@@ -145,7 +148,19 @@ impl Columns {
             Some(there) => Change::new(&there.node.field, &field, &rules, field.name())?,
             None => None,
         };
-        Ok(Found { number, field, leaf: Some(leaf), origin: Origin::File(at, change.map(Arc::new)) })
+        let origin = Origin::File(at, change.map(Arc::new));
+        Ok(Found { number, field, leaf: Some(leaf), origin, part: None })
+    }
+}
+
+impl Found {
+    /// The node of the file's field, if values stand in the file as they are asked for.
+    pub(super) fn node<'a>(&self, file: &'a FileParts) -> Option<&'a Node> {
+        let Origin::File(number, None) = self.origin else { return None };
+        let node = &file.field(number)?.node;
+        let is_same =
+            node.field.data_type() == self.field.data_type() && node.field.is_nullable() == self.field.is_nullable();
+        is_same.then_some(node)
     }
 }
 

@@ -9,10 +9,11 @@ use super::filter::Filter;
 use super::plan::{GroupPlan, Output, Request};
 use super::window::Window;
 use crate::error::Result;
-use crate::parquet::read::ScanCounts;
 use crate::parquet::read::budget::Budget;
+use crate::parquet::read::column::ChunkCounts;
 use crate::parquet::read::evolve::ColumnReader;
 use crate::parquet::read::selection::Selection;
+use crate::parquet::read::{ColumnCounts, ScanCounts};
 use crate::storage::Input;
 
 /// A window grows to so many batches' rows where few rows match: what a window costs besides its rows is paid less often.
@@ -32,7 +33,11 @@ pub(super) struct GroupReader {
     window_rows: usize,
     /// The places in the file of the rows that were appended, if they are asked for.
     row_numbers: Vec<i64>,
-    pub counts: ScanCounts,
+    counts: ScanCounts,
+    /// Of the chunks that were ended, one a column.
+    columns: Vec<ChunkCounts>,
+    /// Bytes of values that were counted by [`GroupReader::take_counts`], one a column.
+    taken: Vec<u64>,
 }
 
 /// The row group that is being read.
@@ -81,6 +86,8 @@ impl GroupReader {
             window_rows: request.batch_rows,
             row_numbers: Vec::new(),
             counts: ScanCounts::default(),
+            columns: vec![ChunkCounts::default(); request.columns.len()],
+            taken: vec![0; request.columns.len()],
         })
     }
 
@@ -104,13 +111,17 @@ impl GroupReader {
     /// The bytes that would be fetched for a row group, by column.
     pub(super) fn ranges(&mut self, plan: &GroupPlan) -> Result<Vec<(String, Vec<Range<u64>>)>> {
         let is_selective = plan.is_selective(&self.request);
-        let mut ranges = Vec::new();
+        let mut ranges: Vec<(String, Vec<Range<u64>>)> = Vec::new();
         let needed = self.request.needed(plan);
         for ((decoder, column), _) in
             self.decoders.iter_mut().zip(&self.request.columns).zip(needed).filter(|(_, is_needed)| *is_needed)
         {
             let of = decoder.ranges(&self.request.file, plan.number, &plan.candidates, is_selective)?;
-            ranges.push((column.name.clone(), of));
+            // Parts of one column are one.
+            match ranges.iter_mut().find(|(name, _)| *name == column.name) {
+                Some((_, ranges)) => ranges.extend(of),
+                None => ranges.push((column.name.clone(), of)),
+            }
         }
         Ok(ranges)
     }
@@ -128,13 +139,47 @@ impl GroupReader {
     /// Ends the open group.
     pub(super) fn end(&mut self) -> Result<()> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        for decoder in &mut self.decoders {
+        for (decoder, column) in self.decoders.iter_mut().zip(&mut self.columns) {
             let counts = decoder.end(open.at == open.plan.rows)?;
             self.counts.pages_read += counts.pages_read;
             self.counts.pages_skipped += counts.pages_skipped;
             self.counts.bytes_read += counts.bytes_read;
+            self.counts.bytes_decompressed += counts.bytes_decompressed;
+            *column += counts;
         }
         Ok(())
+    }
+
+    /// What was read since the counts were taken.
+    pub(super) fn counts(&self) -> ScanCounts {
+        let bytes_decoded =
+            self.decoders.iter().map(ColumnReader::decoded).sum::<u64>() - self.taken.iter().sum::<u64>();
+        ScanCounts { bytes_decoded, ..self.counts }
+    }
+
+    /// The same by column; parts of one are one.
+    pub(super) fn column_counts(&self) -> Vec<ColumnCounts> {
+        let mut all = Vec::with_capacity(self.columns.len());
+        let columns = self.request.columns.iter().zip(&self.columns).zip(self.decoders.iter().zip(&self.taken));
+        let of = columns.map(|((column, counts), (decoder, taken))| ColumnCounts {
+            name: column.name.clone(),
+            pages_read: counts.pages_read,
+            pages_skipped: counts.pages_skipped,
+            bytes_fetched: counts.bytes_read,
+            bytes_decompressed: counts.bytes_decompressed,
+            bytes_decoded: decoder.decoded() - taken,
+        });
+        ColumnCounts::merge(&mut all, of);
+        all
+    }
+
+    /// Both, which then begin anew.
+    pub(super) fn take_counts(&mut self) -> (ScanCounts, Vec<ColumnCounts>) {
+        let taken = (self.counts(), self.column_counts());
+        self.counts = ScanCounts::default();
+        self.columns.fill(ChunkCounts::default());
+        self.taken = self.decoders.iter().map(ColumnReader::decoded).collect();
+        taken
     }
 
     /// Without a predicate: appends at most `rows` rows of the open group to the batch; how many.
@@ -239,10 +284,12 @@ impl GroupReader {
     fn batch(&self, arrays: &[Option<ArrayRef>], row_numbers: Vec<i64>, rows: usize) -> Result<RecordBatch> {
         let row_numbers: ArrayRef = Arc::new(Int64Array::from(row_numbers));
         let array = |output: &Output| match output {
-            Output::Column(at) => arrays.get(*at).cloned().flatten(),
-            Output::RowNumbers => Some(Arc::clone(&row_numbers)),
+            Output::Column(at) => Ok(arrays.get(*at).cloned().flatten()),
+            Output::Parts(divided) => self.request.merge(*divided, arrays).map(Some),
+            Output::RowNumbers => Ok(Some(Arc::clone(&row_numbers))),
         };
-        let columns = self.request.output.iter().filter_map(array).collect();
+        let columns = self.request.output.iter().filter_map(|output| array(output).transpose());
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.request.schema), columns, &options)?)
     }

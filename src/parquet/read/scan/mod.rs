@@ -14,6 +14,7 @@
 mod filter;
 mod group;
 mod parallel;
+mod parts;
 mod plan;
 mod push;
 mod summary;
@@ -39,7 +40,7 @@ pub use self::top::TopK;
 pub(super) use self::top::top_k;
 use super::file::FileParts;
 use super::split;
-use super::{ReaderOptions, ScanCounts, ScanOptions};
+use super::{ColumnCounts, ReaderOptions, ScanCounts, ScanOptions};
 use crate::error::Result;
 use crate::storage::Input;
 
@@ -119,9 +120,16 @@ impl Scan {
     /// What has been read and what not; complete after the last batch.
     pub fn counts(&self) -> ScanCounts {
         let mut counts = self.counts;
-        counts += self.reader.counts;
+        counts += self.reader.counts();
         counts += self.parallel.as_ref().map(Parallel::counts).unwrap_or_default();
         counts.bytes_skipped = counts.bytes_skipped.saturating_sub(counts.bytes_read);
+        counts
+    }
+
+    /// What has been read of each column, those of the predicate first; complete after the last batch.
+    pub fn column_counts(&self) -> Vec<ColumnCounts> {
+        let mut counts = self.reader.column_counts();
+        ColumnCounts::merge(&mut counts, self.parallel.iter().flat_map(Parallel::column_counts));
         counts
     }
 

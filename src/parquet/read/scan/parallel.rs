@@ -24,8 +24,8 @@ use super::group::{GroupReader, Quota};
 use super::plan::{GroupPlan, Request};
 use super::{Batches, Next};
 use crate::error::{Error, Result};
-use crate::parquet::read::ScanCounts;
 use crate::parquet::read::budget::{Budget, Reservation};
+use crate::parquet::read::{ColumnCounts, ScanCounts};
 
 /// Parts are not made of fewer rows.
 const PART_ROWS_MIN: usize = 64 << 10;
@@ -75,6 +75,7 @@ struct State {
     /// Batches that threads have handed over.
     given: u64,
     counts: ScanCounts,
+    columns: Vec<ColumnCounts>,
     is_cancelled: bool,
 }
 
@@ -160,6 +161,7 @@ impl Parallel {
             waiting_bytes: 0,
             given: 0,
             counts,
+            columns: Vec::new(),
             is_cancelled: false,
         };
         let shared = Arc::new(Shared {
@@ -220,6 +222,11 @@ impl Parallel {
     /// What threads have read so far.
     pub(super) fn counts(&self) -> ScanCounts {
         self.shared.lock().counts
+    }
+
+    /// The same by column.
+    pub(super) fn column_counts(&self) -> Vec<ColumnCounts> {
+        self.shared.lock().columns.clone()
     }
 
     /// Ends the threads; row groups that were not begun are skipped.
@@ -308,7 +315,9 @@ impl Worker<'_> {
             let ending = self.read(&part, &mut reader);
             let mut state = self.shared.lock();
             if let Some(reader) = &mut reader {
-                state.counts += std::mem::take(&mut reader.counts);
+                let (counts, columns) = reader.take_counts();
+                state.counts += counts;
+                ColumnCounts::merge(&mut state.columns, columns);
             }
             match ending {
                 Ending::Whole => state.done.entry(part.number).or_default().is_whole = true,

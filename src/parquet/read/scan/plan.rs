@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::parts::{self, Leaves};
 use crate::error::{Error, Result};
+use crate::parquet::arrow::node::Node;
 use crate::parquet::format::Type;
 use crate::parquet::read::bounds;
 use crate::parquet::read::budget::Budget;
@@ -29,7 +32,17 @@ pub(super) struct Request {
     pub columns: Vec<Wanted>,
     /// What the batches hold.
     pub output: Vec<Output>,
+    /// Columns of the batches that are read in parts.
+    divided: Vec<Divided>,
     pub condition: Option<Condition>,
+}
+
+/// A column that is put together of parts.
+#[derive(Debug)]
+struct Divided {
+    node: Arc<Node>,
+    /// Their places among [`Request::columns`].
+    parts: Vec<usize>,
 }
 
 /// A column of the batches.
@@ -37,6 +50,8 @@ pub(super) struct Request {
 pub(super) enum Output {
     /// Of this place among [`Request::columns`].
     Column(usize),
+    /// What [`Request::merge`] makes of the parts of one.
+    Parts(usize),
     /// The rows' places in the file.
     RowNumbers,
 }
@@ -102,11 +117,14 @@ impl Request {
             return Err(Error::invalid(format!("row numbers as {name}: there is a column of that name")));
         }
         let mut columns: Vec<Wanted> = Vec::new();
-        // Where each field of the schema stands among them: wide files have many.
-        let mut places: HashMap<usize, usize> = HashMap::new();
-        let mut add = |number: usize, is_output: bool| -> Result<Place> {
-            let found = named.find(&file, number)?;
-            let at = *places.entry(number).or_insert_with(|| {
+        let predicate = options.predicate.take();
+        let division = predicate.iter().map(|predicate| Division::new(predicate, &named, &file)).next();
+        let division = division.transpose()?.unwrap_or_default();
+        // Where each field of the schema, or part of one, stands among them: wide files have many.
+        let mut places: HashMap<(usize, Option<usize>), usize> = HashMap::new();
+        let mut add = |number: usize, part: Option<usize>, is_output: bool| -> Result<Place> {
+            let found = division.part(named.find(&file, number)?, part, &file);
+            let at = *places.entry((number, part)).or_insert_with(|| {
                 columns.push(Wanted { name: found.field.name().clone(), found: found.clone(), is_output: false });
                 columns.len() - 1
             });
@@ -115,15 +133,23 @@ impl Request {
             }
             Ok((at, found))
         };
-        let mut of_filter = |name: &str| add(named.number(&file, name)?, false);
-        let mut bind = |p: Predicate| Condition::new(&named.of(&file, &p.columns())?, p, &file, &mut of_filter);
-        let condition = options.predicate.take().map(&mut bind).transpose()?;
+        let condition = predicate.map(|p| Condition::new(p, &named, &file, &division, &mut add)).transpose()?;
         let mut output = Vec::new();
         let mut fields = Vec::new();
+        let mut divided = Vec::new();
         let mut hold = |number: usize| -> Result<()> {
-            let (at, found) = add(number, true)?;
-            output.push(Output::Column(at));
-            fields.push(found.field);
+            let is_divided = division.parts.contains_key(&number);
+            let found = is_divided.then(|| named.find(&file, number)).transpose()?;
+            let Some((node, count)) = found.as_ref().and_then(|found| division.parts_of(found, &file)) else {
+                let (at, found) = add(number, None, true)?;
+                output.push(Output::Column(at));
+                fields.push(found.field);
+                return Ok(());
+            };
+            let parts = (0..count).map(|part| Ok(add(number, Some(part), true)?.0)).collect::<Result<_>>()?;
+            output.push(Output::Parts(divided.len()));
+            fields.push(named.find(&file, number)?.field);
+            divided.push(Divided { node: Arc::new(node.clone()), parts });
             Ok(())
         };
         let mut numbers_at = Vec::new();
@@ -151,13 +177,24 @@ impl Request {
         }
         let schema = Arc::new(Schema::new_with_metadata(fields, named.metadata(&file)));
         let (verify_crc, batch_rows, pruning) = (reader.verify_crc, reader.batch_rows, options.pruning);
-        Ok(Request { file, verify_crc, pruning, batch_rows, schema, columns, output, condition })
+        Ok(Request { file, verify_crc, pruning, batch_rows, schema, columns, output, divided, condition })
     }
 
     /// A decoder for each column.
     pub(super) fn decoders(&self, budget: &Budget) -> Result<Vec<ColumnReader>> {
         let new = |c: &Wanted| ColumnReader::new(&self.file, &c.found, budget, self.verify_crc);
         self.columns.iter().map(new).collect()
+    }
+
+    /// A column that is read in parts, of the arrays of all that is read.
+    pub(super) fn merge(&self, divided: usize, arrays: &[Option<ArrayRef>]) -> Result<ArrayRef> {
+        let missing = || Error::corrupt("a part of a column was not read");
+        let Divided { node, parts } = self.divided.get(divided).ok_or_else(missing)?;
+        let part = |&at: &usize| {
+            let node = self.columns.get(at).and_then(|column| column.found.part.as_deref());
+            node.zip(arrays.get(at).cloned().flatten()).ok_or_else(missing)
+        };
+        parts::merge(node, &parts.iter().map(part).collect::<Result<Vec<_>>>()?)
     }
 
     /// What to read of a row group; none where nothing can match, which is counted.
@@ -252,37 +289,132 @@ fn by_name<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> 
 /// Where a column stands among those that are decoded, and what it is.
 type Place = (usize, Found);
 
-/// Finds a column by its name.
-type Add<'a> = &'a mut dyn FnMut(&str) -> Result<Place>;
+/// Adds a column, or a part of one, to those that are decoded.
+type Add<'a> = &'a mut dyn FnMut(usize, Option<usize>, bool) -> Result<Place>;
 
 impl Condition {
-    fn new(schema: &Schema, predicate: Predicate, file: &FileParts, add: Add<'_>) -> Result<Condition> {
-        let bound = predicate.bind(schema)?;
-        let named = named(&bound, file, add)?;
-        let conjuncts = conjuncts(predicate).into_iter().map(|part| Conjunct::new(&part, schema, file, add));
-        Ok(Condition { predicate: bound, named, conjuncts: conjuncts.collect::<Result<_>>()? })
+    fn new(
+        predicate: Predicate,
+        columns: &Columns,
+        file: &FileParts,
+        division: &Division,
+        add: Add<'_>,
+    ) -> Result<Condition> {
+        let bound = predicate.bind(&columns.of(file, &predicate.columns())?)?;
+        let named = named(&bound, columns, file)?;
+        let mut parts = Vec::new();
+        for part in conjuncts(predicate) {
+            parts.push(Conjunct::new(&part, columns, file, division, add)?);
+        }
+        Ok(Condition { predicate: bound, named, conjuncts: parts })
     }
 }
 
 impl Conjunct {
-    fn new(predicate: &Predicate, schema: &Schema, file: &FileParts, add: Add<'_>) -> Result<Conjunct> {
+    fn new(
+        predicate: &Predicate,
+        all: &Columns,
+        file: &FileParts,
+        division: &Division,
+        add: Add<'_>,
+    ) -> Result<Conjunct> {
         let share = expected_share(predicate);
-        let predicate = predicate.bind(schema)?;
-        let named = named(&predicate, file, add)?;
+        let bound = predicate.bind(&all.of(file, &predicate.columns())?)?;
+        let named = named(&bound, all, file)?;
         let (mut columns, mut fields) = (Vec::new(), Vec::new());
-        for name in predicate.columns() {
-            let (at, found) = add(&name)?;
+        for name in bound.columns() {
+            let number = all.number(file, &name)?;
+            let steps = bound.paths().find(|(path, _)| path.name() == name).map(|(_, steps)| steps);
+            let part = division.part_with(&all.find(file, number)?, steps.unwrap_or_default(), file);
+            let (at, found) = add(number, part, false)?;
             columns.push(at);
             fields.push(found.field);
         }
-        Ok(Conjunct { predicate, named, columns, schema: Arc::new(Schema::new(fields)), share })
+        let schema = Arc::new(Schema::new(fields));
+        // Fields stand elsewhere in a part.
+        let predicate = predicate.bind(&schema)?;
+        Ok(Conjunct { predicate, named, columns, schema, share })
     }
 }
 
 /// What a predicate is about.
-fn named(predicate: &BoundPredicate, file: &FileParts, add: Add<'_>) -> Result<Vec<Named>> {
-    let of = |(path, steps): (&ColumnPath, &[Step])| Ok(Named::new(file, path, steps, &add(path.name())?.1));
+fn named(predicate: &BoundPredicate, columns: &Columns, file: &FileParts) -> Result<Vec<Named>> {
+    let of = |(path, steps): (&ColumnPath, &[Step])| {
+        Ok(Named::new(file, path, steps, &columns.find(file, columns.number(file, path.name())?)?))
+    };
     predicate.paths().map(of).collect()
+}
+
+/// Which columns are read in parts: nested ones of which conditions name single leaves.
+#[derive(Debug, Default)]
+struct Division {
+    /// By the field's number in the schema. Leaves that no condition names are a last part.
+    parts: HashMap<usize, Vec<Leaves>>,
+}
+
+impl Division {
+    fn new(predicate: &Predicate, columns: &Columns, file: &FileParts) -> Result<Division> {
+        // What each conjunct needs of each column.
+        let mut wanted: HashMap<usize, Vec<Leaves>> = HashMap::new();
+        let schema = columns.of(file, &predicate.columns())?;
+        if !schema.fields().iter().any(|field| field.data_type().is_nested()) {
+            return Ok(Division::default());
+        }
+        for conjunct in conjuncts(predicate.clone()) {
+            let mut of_conjunct: HashMap<usize, Leaves> = HashMap::new();
+            for (path, steps) in conjunct.bind(&schema)?.paths() {
+                let number = columns.number(file, path.name())?;
+                let found = columns.find(file, number)?;
+                if let Some(leaf) = divisible(&found, file).and_then(|node| parts::leaf(node, steps)) {
+                    of_conjunct.entry(number).or_default().push(leaf);
+                }
+            }
+            for (number, leaves) in of_conjunct {
+                wanted.entry(number).or_default().push(leaves);
+            }
+        }
+        let mut parts = HashMap::new();
+        for (number, wanted) in wanted {
+            let Some(node) = divisible(&columns.find(file, number)?, file).cloned() else { continue };
+            let mut of = parts::divide(&wanted);
+            let rest = parts::leaves_of(&node).into_iter().filter(|leaf| !of.iter().any(|part| part.contains(leaf)));
+            let rest: Leaves = rest.collect();
+            if !rest.is_empty() {
+                of.push(rest);
+            }
+            if of.len() > 1 {
+                parts.insert(number, of);
+            }
+        }
+        Ok(Division { parts })
+    }
+
+    /// The node of a column and the number of its parts, if it is read in parts.
+    fn parts_of<'a>(&self, found: &Found, file: &'a FileParts) -> Option<(&'a Node, usize)> {
+        Some((found.node(file)?, self.parts.get(&found.number)?.len()))
+    }
+
+    /// The part in which the leaf is that `steps` lead to, if the column is read in parts.
+    fn part_with(&self, found: &Found, steps: &[Step], file: &FileParts) -> Option<usize> {
+        let leaf = parts::leaf(found.node(file)?, steps)?;
+        self.parts.get(&found.number)?.iter().position(|part| part.contains(&leaf))
+    }
+
+    /// The column of this part only.
+    fn part(&self, mut found: Found, part: Option<usize>, file: &FileParts) -> Found {
+        let leaves = part.and_then(|part| self.parts.get(&found.number)?.get(part));
+        if let Some(node) = leaves.and_then(|leaves| parts::part(found.node(file)?, leaves)) {
+            found.leaf = node.first_leaf();
+            found.field = Arc::clone(&node.field);
+            found.part = Some(Arc::new(node));
+        }
+        found
+    }
+}
+
+/// The node of a column that may be read in parts.
+fn divisible<'a>(found: &Found, file: &'a FileParts) -> Option<&'a Node> {
+    found.node(file).filter(|node| found.field.data_type().is_nested() && parts::is_divisible(node))
 }
 
 impl GroupPlan {
@@ -322,7 +454,7 @@ fn conjuncts(predicate: Predicate) -> Vec<Predicate> {
     flatten(predicate, &mut flat);
     let mut parts: Vec<(Vec<String>, Vec<Predicate>)> = Vec::new();
     for part in flat {
-        let mut columns = part.columns();
+        let mut columns: Vec<String> = part.paths().into_iter().map(ToString::to_string).collect();
         columns.sort_unstable();
         match parts.iter_mut().find(|(of, _)| *of == columns) {
             Some((_, together)) => together.push(part),

@@ -124,7 +124,11 @@ impl Scan {
     /// The extremes of the only column of a scan.
     pub(in crate::parquet::read) fn min_max(mut self) -> Result<Option<MinMax>> {
         let request = Arc::clone(&self.request);
-        let Some(&Output::Column(column)) = request.output.first() else { return Ok(None) };
+        let column = match request.output.first() {
+            Some(&Output::Column(column)) => column,
+            Some(Output::Parts(_)) => return Err(Error::unsupported("an order of nested values")),
+            _ => return Ok(None),
+        };
         let mut found = Extremes::default();
         let mut open = VecDeque::new();
         for next in std::mem::take(&mut self.groups) {
