@@ -14,7 +14,7 @@
 //! # use hypostyle::table::Table;
 //! # async fn example(flights: Table) -> datafusion::error::Result<()> {
 //! let context = SessionContext::new();
-//! context.register_table("flights", Arc::new(Provider::table(flights, Default::default())))?;
+//! context.register_table("flights", Arc::new(Provider::table(flights, Default::default())?))?;
 //! let busy = context.sql("select carrier, count(*) from flights where dep_delay > 60 group by carrier").await?;
 //! println!("{} rows", busy.count().await?);
 //! # Ok(())
