@@ -49,7 +49,7 @@ impl FileSchema {
     /// Checks the elements of a footer.
     ///
     /// # Errors
-    /// As [`from_parquet`](super::from_parquet).
+    /// As [`from_parquet`](super::from_parquet()).
     pub fn new(
         elements: Vec<SchemaElement>,
         key_values: Option<&[KeyValue]>,
