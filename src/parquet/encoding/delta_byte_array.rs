@@ -6,6 +6,7 @@
 //! prefix lengths as int32 in DELTA_BINARY_PACKED | suffixes in DELTA_LENGTH_BYTE_ARRAY
 //! ```
 
+use super::plain::{SHORT, put, put_string};
 use super::{delta_binary_packed as delta, delta_length_byte_array as delta_length};
 use crate::error::{Error, Result};
 
@@ -33,23 +34,16 @@ pub fn encode_joined(lengths: &[i32], bytes: &[u8], out: &mut Vec<u8>) {
     delta::encode(&suffixes, out);
     let total: usize = suffixes.iter().map(|&suffix| suffix as usize).sum();
     let start = out.len();
-    // Short suffixes are copied as so many bytes: what is too much is written over by the next one.
     out.resize(start + total + SHORT, 0);
     let (mut from, mut to) = (0, start);
     for (prefix, suffix) in prefixes.into_iter().zip(suffixes) {
         let (prefix, suffix) = (prefix as usize, suffix as usize);
         from += prefix;
-        match bytes.get(from..).and_then(<[u8]>::first_chunk::<SHORT>) {
-            Some(chunk) if suffix <= SHORT => put(out, to, chunk),
-            _ => put(out, to, bytes.get(from..from + suffix).unwrap_or_default()),
-        }
+        put_string(out, to, bytes, from, suffix);
         (from, to) = (from + suffix, to + suffix);
     }
     out.truncate(to);
 }
-
-/// Prefixes and suffixes up to this long are copied as so many bytes.
-const SHORT: usize = 32;
 
 /// How many bytes both begin with.
 #[inline]
@@ -127,10 +121,7 @@ impl<'a> Decoder<'a> {
                 Some(chunk) if prefix <= SHORT => put(out, at, &chunk),
                 _ => out.copy_within(before..before + prefix, at),
             }
-            match bytes.get(next..).and_then(<[u8]>::first_chunk::<SHORT>) {
-                Some(chunk) if suffix <= SHORT => put(out, middle, chunk),
-                _ => put(out, middle, bytes.get(next..next + suffix).unwrap_or_default()),
-            }
+            put_string(out, middle, bytes, next, suffix);
             let length = i32::try_from(prefix + suffix);
             lengths.push(length.map_err(|_| Error::corrupt(format!("a value of {} bytes", prefix + suffix)))?);
             (before, at, next) = (at, end, next + suffix);
@@ -159,13 +150,6 @@ impl<'a> Decoder<'a> {
             self.read()?;
         }
         Ok(())
-    }
-}
-
-#[inline(always)]
-fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(to) = out.get_mut(at..at + bytes.len()) {
-        to.copy_from_slice(bytes);
     }
 }
 

@@ -81,27 +81,36 @@ pub fn encode_byte_array(value: &[u8], out: &mut Vec<u8>) {
 
 /// Appends byte strings of these lengths that stand back to back in `bytes`, each behind its length.
 pub fn encode_joined(lengths: &[i32], bytes: &[u8], out: &mut Vec<u8>) {
-    /// Strings up to this long are copied as so many bytes: what is too much is written over by the next one.
-    const SHORT: usize = 32;
     let (start, total) = (out.len(), bytes.len() + 4 * lengths.len());
     out.resize(start + total + SHORT, 0);
     let (mut from, mut to) = (0, start);
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(to) = out.get_mut(at..at + bytes.len()) {
-            to.copy_from_slice(bytes);
-        }
-    };
     for &length in lengths {
-        put(to, &length.to_le_bytes());
+        put(out, to, &length.to_le_bytes());
         to += 4;
         let length = length as usize;
-        match bytes.get(from..).and_then(<[u8]>::first_chunk::<SHORT>) {
-            Some(chunk) if length <= SHORT => put(to, chunk),
-            _ => put(to, bytes.get(from..from + length).unwrap_or_default()),
-        }
+        put_string(out, to, bytes, from, length);
         (from, to) = (from + length, to + length);
     }
     out.truncate(to);
+}
+
+/// Strings up to this long are copied as so many bytes, where there are as many: what is too much is written over by the next one.
+pub(super) const SHORT: usize = 32;
+
+/// Writes the `length` bytes of `bytes` that begin at `from` into `out`, which has room for [`SHORT`] more.
+#[inline(always)]
+pub(super) fn put_string(out: &mut [u8], at: usize, bytes: &[u8], from: usize, length: usize) {
+    match bytes.get(from..).and_then(<[u8]>::first_chunk::<SHORT>) {
+        Some(chunk) if length <= SHORT => put(out, at, chunk),
+        _ => put(out, at, bytes.get(from..from + length).unwrap_or_default()),
+    }
+}
+
+#[inline(always)]
+pub(super) fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(to) = out.get_mut(at..at + bytes.len()) {
+        to.copy_from_slice(bytes);
+    }
 }
 
 /// Appends `head`, then `len` bytes that begin with `first` and end with `last`, and are no longer than both.

@@ -44,12 +44,8 @@ pub fn decode(bytes: &[u8], width: usize, skip: usize, values: &mut [u8]) -> Res
 
 /// Replaces `out` by all values of a page; what is in it is overwritten, and not zeroed before.
 pub fn decode_all(bytes: &[u8], width: usize, out: &mut Vec<u8>) -> Result<()> {
-    if width == 0 || !bytes.len().is_multiple_of(width) {
-        return Err(Error::corrupt(format!("{} bytes of values of {width} bytes each", bytes.len())));
-    }
     out.resize(bytes.len(), 0);
-    fill(bytes, width, 0, out);
-    Ok(())
+    decode(bytes, width, 0, out)
 }
 
 /// Writes values from number `skip` on into `values`, of a page that has them.
