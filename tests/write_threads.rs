@@ -68,6 +68,40 @@ fn the_file_is_the_same_with_any_number_of_threads() {
     }
 }
 
+/// Rows wait until there are enough for threads, but never beyond where a row group closes.
+#[test]
+fn row_groups_close_with_the_same_rows_with_any_number_of_threads() {
+    let mut random = Random::new(3);
+    let batch = |rows: usize| {
+        let noise: Vec<i64> = (0..rows).map(|_| random.next() as i64).collect();
+        let text: StringArray = noise.iter().map(|n| (n % 7 != 0).then(|| format!("{:x}", n % 5000))).collect();
+        let few: Int64Array = noise.iter().map(|n| n % 3).collect();
+        let columns: [(_, Arc<dyn Array>); 3] =
+            [("noise", Arc::new(Int64Array::from(noise))), ("text", Arc::new(text)), ("few", Arc::new(few))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let batches: Vec<RecordBatch> = [100_000, 1, 30_000, 8192, 8192, 8192, 350_000, 5].map(batch).into();
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    for (bytes, group_rows) in [(600 << 10, 1 << 20), (128 << 20, 123_456), (128 << 20, 1 << 20)] {
+        let options = WriterOptions::default().with_row_group_bytes(bytes).with_row_group_rows(group_rows);
+        let one = write(&batches, options.clone());
+        for threads in [2, 3] {
+            assert!(one == write(&batches, options.clone().with_threads(threads)), "{bytes} bytes, {threads} threads");
+        }
+    }
+
+    let memory = Memory::new();
+    let options = WriterOptions::default().with_threads(2);
+    let mut writer = FileWriter::new(memory.create("f").unwrap(), batches[0].schema(), options).unwrap();
+    for (at, batch) in batches.iter().enumerate() {
+        writer.write(batch).unwrap();
+        let written: usize = batches[..=at].iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(writer.rows(), written as u64);
+    }
+    writer.flush().unwrap();
+    assert_eq!(writer.finish().unwrap().metadata.row_groups[0].num_rows, rows as i64);
+}
+
 #[test]
 fn a_value_that_does_not_fit_is_told_by_column() {
     let rows = 20_000;
@@ -87,7 +121,8 @@ fn a_value_that_does_not_fit_is_told_by_column() {
         let memory = Memory::new();
         let options = WriterOptions::default().with_threads(threads);
         let mut writer = FileWriter::new(memory.create("f").unwrap(), Arc::new(schema.clone()), options).unwrap();
-        let e = writer.write(&batch).unwrap_err();
+        // With threads, rows wait for more of them.
+        let e = writer.write(&batch).and_then(|()| writer.flush()).unwrap_err();
         assert_eq!(e.place().column.as_deref(), Some("b"), "{e}");
         assert!(writer.finish().is_err(), "nothing more is written");
         assert!(memory.get("f").is_none());

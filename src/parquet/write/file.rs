@@ -63,6 +63,8 @@ pub struct FileWriter {
     /// Of an encrypted file.
     pub(super) seal: Option<FileSeal>,
     pub(super) open: RowGroupWriter,
+    /// The next rows of the open row group, where there are several threads: they begin together, with some work for each.
+    pending: Pending,
     pub(super) row_groups: Vec<RowGroup>,
     /// Of each row group, of each chunk.
     pub(super) indexes: Vec<Vec<EncodedIndexes>>,
@@ -113,6 +115,7 @@ impl FileWriter {
             options,
             schema,
             presses,
+            pending: Pending::default(),
             row_groups: Vec::new(),
             indexes: Vec::new(),
             indexes_bytes: 0,
@@ -128,7 +131,8 @@ impl FileWriter {
     /// # Errors
     /// [`Error::Invalid`] naming the column when the batch's schema is another (fields' metadata and
     /// nullability aside), a column that is not nullable has a null, or a value does not fit its type: then
-    /// nothing more can be written.
+    /// nothing more can be written. With several [threads](WriterOptions::threads), a later call may be the one to tell of a
+    /// value.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.check_usable()?;
         self.check_schema(&batch.schema())?;
@@ -141,17 +145,40 @@ impl FileWriter {
         let strip_bytes = (self.options.row_group_bytes / 8).clamp(STRIP_BYTES_MIN, STRIP_BYTES_MAX);
         let mut at = 0;
         while at < batch.num_rows() {
-            let room = self.options.row_group_rows - self.open.rows;
-            let count = strip::rows(batch, at, room, strip_bytes);
-            self.open.write(&batch.slice(at, count), &self.schema, &mut self.presses)?;
-            self.rows += count as u64;
-            at += count;
+            let room = self.options.row_group_rows - self.open.rows - self.pending.rows;
+            let (strip, bytes) = strip::next(batch, at, room, strip_bytes);
+            at += strip.num_rows();
+            self.rows += strip.num_rows() as u64;
+            self.pending.push(strip, bytes);
+            if self.can_wait() {
+                continue;
+            }
+            self.write_pending()?;
             let is_full = self.open.rows >= self.options.row_group_rows;
             if is_full || self.open.encoded_bytes() >= self.options.row_group_bytes as u64 {
                 self.close_row_group()?;
             }
         }
         Ok(())
+    }
+
+    /// Whether more rows should come before the threads begin. Not where the row group may be full before: it closes with the
+    /// same row whatever the number of threads.
+    fn can_wait(&self) -> bool {
+        let Pending { rows, bytes, .. } = self.pending;
+        let leaves = self.schema.leaves.len();
+        // With what pages' levels and headers may take.
+        let bytes_more = bytes.saturating_mul(2).saturating_add(leaves.saturating_mul(OPEN_BYTES));
+        self.presses.threads() > 1
+            && rows.saturating_mul(leaves) < PENDING_VALUES
+            && bytes < PENDING_BYTES
+            && self.open.rows + rows < self.options.row_group_rows
+            && self.open.encoded_bytes().saturating_add(bytes_more as u64) < self.options.row_group_bytes as u64
+    }
+
+    fn write_pending(&mut self) -> Result<()> {
+        let Pending { strips, .. } = std::mem::take(&mut self.pending);
+        self.open.write(&strips, &self.schema, &mut self.presses)
     }
 
     /// Closes the row group, if there are rows in it, and lets go of all memory that the next one does not need.
@@ -163,6 +190,7 @@ impl FileWriter {
     }
 
     fn close_row_group(&mut self) -> Result<()> {
+        self.write_pending()?;
         if self.open.rows == 0 {
             return Ok(());
         }
@@ -186,15 +214,15 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Bytes in memory that the file takes: the pages of the open row group, one open page and dictionary a
-    /// column, compressors with their buffers, and the page index so far.
+    /// Bytes in memory that the file takes: the pages of the open row group, rows that wait for threads, one open page and
+    /// dictionary a column, compressors with their buffers, and the page index so far.
     pub fn memory_bytes(&self) -> usize {
-        self.open.memory_bytes() + self.presses.memory_bytes() + self.indexes_bytes
+        self.open.memory_bytes() + self.pending.bytes + self.presses.memory_bytes() + self.indexes_bytes
     }
 
     /// Bytes of the file so far, the open row group included as it will be encoded, about; without the footer.
     pub fn file_bytes(&self) -> u64 {
-        self.position + self.open.encoded_bytes() + self.indexes_bytes as u64
+        self.position + self.open.encoded_bytes() + self.pending.bytes as u64 + self.indexes_bytes as u64
     }
 
     /// Rows written so far.
@@ -327,6 +355,29 @@ impl std::fmt::Debug for FileWriter {
             .finish_non_exhaustive()
     }
 }
+
+/// Rows that are yet to be encoded, in strips.
+#[derive(Debug, Default)]
+struct Pending {
+    strips: Vec<RecordBatch>,
+    rows: usize,
+    /// What their values take in PLAIN, about.
+    bytes: usize,
+}
+
+impl Pending {
+    fn push(&mut self, strip: RecordBatch, bytes: usize) {
+        self.rows += strip.num_rows();
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.strips.push(strip);
+    }
+}
+
+/// So many values are enough for threads to begin; it takes them some ten milliseconds.
+const PENDING_VALUES: usize = 1 << 20;
+const PENDING_BYTES: usize = 16 << 20;
+/// What a column may have besides its values, at most, about.
+const OPEN_BYTES: usize = 64 << 10;
 
 const STRIP_BYTES_MIN: usize = 64 << 10;
 const STRIP_BYTES_MAX: usize = 8 << 20;

@@ -54,6 +54,10 @@ impl Presses {
         })
     }
 
+    pub fn threads(&self) -> usize {
+        self.sets.len()
+    }
+
     pub fn memory_bytes(&self) -> usize {
         let of_press = |press: &Press| {
             let buffers = [&press.body, &press.scratch, &press.trial];
@@ -102,22 +106,24 @@ impl RowGroupWriter {
         Ok(RowGroupWriter { columns, rows: 0 })
     }
 
-    /// Takes all rows of a batch of the file's schema.
-    pub fn write(&mut self, batch: &RecordBatch, schema: &ParquetSchema, presses: &mut Presses) -> Result<()> {
+    /// Takes all rows of batches of the file's schema.
+    pub fn write(&mut self, batches: &[RecordBatch], schema: &ParquetSchema, presses: &mut Presses) -> Result<()> {
         let Presses { sets, columns: options, seconds } = presses;
         let mut columns = self.columns.as_mut_slice();
         let mut leaf = 0;
         let mut tasks = Vec::with_capacity(schema.nodes.len());
-        for ((node, array), seconds) in schema.nodes.iter().zip(batch.columns()).zip(seconds) {
+        for (at, (node, seconds)) in schema.nodes.iter().zip(seconds).enumerate() {
             let mut leaves = 0;
             node.leaves(&mut |_, _| leaves += 1);
             let (own, rest) = columns.split_at_mut_checked(leaves).unwrap_or_default();
             columns = rest;
-            tasks.push(Task { node, array, columns: own, leaf, seconds });
+            let arrays = batches.iter().filter_map(|batch| batch.columns().get(at)).collect();
+            tasks.push(Task { node, arrays, columns: own, leaf, seconds });
             leaf += leaves;
         }
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         // Less is done before another thread has begun.
-        let threads = if batch.num_rows() * leaf < VALUES_MIN { 1 } else { sets.len() };
+        let threads = if rows * leaf < VALUES_MIN { 1 } else { sets.len() };
         if threads > 1 {
             // The long ones first, or the last one begun would be waited for.
             tasks.sort_by(|a, b| b.seconds.total_cmp(a.seconds));
@@ -130,7 +136,7 @@ impl RowGroupWriter {
             }
             Ok(())
         })?;
-        self.rows += batch.num_rows();
+        self.rows += rows;
         Ok(())
     }
 
@@ -246,10 +252,11 @@ impl RowGroupWriter {
 /// Values of a batch from which on it is worth a second thread.
 const VALUES_MIN: usize = 16 << 10;
 
-/// What is to be done for a column of a batch.
+/// What is to be done for a column.
 struct Task<'a> {
     node: &'a Node,
-    array: &'a ArrayRef,
+    /// Its rows, one array after another.
+    arrays: Vec<&'a ArrayRef>,
     /// Writers of its leaves.
     columns: &'a mut [ColumnWriter],
     /// The number of its first leaf.
@@ -266,7 +273,7 @@ impl<'a> Task<'a> {
         options: &[(ChunkOptions, usize)],
         presses: &mut PressSet,
     ) -> Result<&'a mut f32> {
-        let Task { node, array, columns, leaf: first, seconds } = self;
+        let Task { node, arrays, columns, leaf: first, seconds } = self;
         let mut with = |index: usize, write: &dyn Fn(&mut ColumnWriter, &mut Press) -> Result<()>| {
             let column = index.checked_sub(first).and_then(|i| columns.get_mut(i));
             let (Some(column), Some((_, press)), Some(leaf)) = (column, options.get(index), schema.leaves.get(index))
@@ -275,9 +282,11 @@ impl<'a> Task<'a> {
             };
             write(column, press_of(presses, *press)?).map_err(|e| e.in_column(leaf.name()))
         };
-        if let Kind::Leaf(index) = node.kind {
-            with(index, &|column, press| column.write(array, press))?;
-        } else {
+        for array in arrays {
+            if let Kind::Leaf(index) = node.kind {
+                with(index, &|column, press| column.write(array, press))?;
+                continue;
+            }
             for entries in shred(node, array)? {
                 with(entries.leaf, &|column, press| column.write_nested(&entries, press))?;
             }

@@ -13,13 +13,16 @@ use arrow_schema::DataType;
 /// Rows of a strip at most: their converted values stay in the processor's caches.
 const ROWS_MAX: usize = 16 << 10;
 
-/// How many rows from `at` on make the next strip: at least one, and not more than `rows_max`.
-pub(super) fn rows(batch: &RecordBatch, at: usize, rows_max: usize, bytes_max: usize) -> usize {
+/// The next strip from row `at` on: at least one row, and not more than `rows_max`; with what its values take in PLAIN, about.
+pub(super) fn next(batch: &RecordBatch, at: usize, rows_max: usize, bytes_max: usize) -> (RecordBatch, usize) {
     let mut count = (batch.num_rows() - at).min(rows_max).min(ROWS_MAX);
-    while count > 1 && bytes(batch, at, count) > bytes_max {
+    loop {
+        let bytes = bytes(batch, at, count);
+        if count < 2 || bytes <= bytes_max {
+            return (batch.slice(at, count), bytes);
+        }
         count /= 2;
     }
-    count
 }
 
 fn bytes(batch: &RecordBatch, at: usize, count: usize) -> usize {
