@@ -359,12 +359,19 @@ fn cut_of(batch: &RecordBatch, offset: u64, limit: u64) -> RecordBatch {
 fn threads_keep_to_the_budget_of_one() {
     let batch = data(20_000, 11);
     let storage = write(&batch, WriterOptions::default().with_row_group_rows(1000).with_dictionary(false));
+    // Threads have rows each with a predicate, columns each without.
+    for predicate in [Some(sql::parse("few > 0 or few is null").unwrap()), None] {
+        keep_to_the_budget_of_one(&storage, &predicate);
+    }
+}
+
+fn keep_to_the_budget_of_one(storage: &Memory, predicate: &Option<Predicate>) {
     let scan = |bytes: usize, threads: usize| -> Result<RecordBatch, Error> {
         let memory = MemoryBudget::new(bytes);
         let reader = ReaderOptions::default().with_batch_rows(500).with_memory(memory.clone());
         let file = FileReader::open(storage.open("f").unwrap(), reader)?;
-        let predicate = sql::parse("few > 0 or few is null").unwrap();
-        let scan = file.scan(ScanOptions::default().with_predicate(predicate).with_threads(threads))?;
+        let options = ScanOptions { predicate: predicate.clone(), ..ScanOptions::default() };
+        let scan = file.scan(options.with_threads(threads))?;
         let schema = scan.schema().clone();
         let batches = scan.collect::<Result<Vec<_>, _>>()?;
         assert!(memory.peak() <= bytes);
@@ -391,6 +398,49 @@ fn threads_keep_to_the_budget_of_one() {
         }
     }
     assert!(matches!(scan(low / 2, 4), Err(Error::Limit(_))));
+}
+
+/// Several columns of about the same weight: threads divide these, and each page is opened once, as by one thread.
+#[test]
+fn columns_are_divided_among_threads() {
+    let rows = 100_000;
+    let number =
+        |seed| -> ArrayRef { Arc::new(Int64Array::from_iter_values((0..rows).map(|r| noise(seed, r) as i64))) };
+    let few: ArrayRef = Arc::new(Int64Array::from_iter((0..rows).map(|r| (r % 7 != 0).then_some((r % 90) as i64))));
+    let words = (0..rows).map(|r| format!("{}", noise(9, r) % 300));
+    let mut columns: Vec<(String, ArrayRef)> = (0..5).map(|n| (format!("n{n}"), number(n))).collect();
+    columns.extend([("few".into(), few), ("word".into(), Arc::new(StringArray::from_iter_values(words)))]);
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let storage = write(&batch, WriterOptions::default().with_row_group_rows(30_000));
+    for batch_rows in [700, 8192, 64 << 10] {
+        let memory = MemoryBudget::new(64 << 20);
+        let file = open(&storage, ReaderOptions::default().with_memory(memory.clone()).with_batch_rows(batch_rows));
+        for (offset, limit) in [(0, None), (10, Some(60_000)), (31_000, None), (200_000, None), (0, Some(30_000))] {
+            let options = ScanOptions { offset, limit, row_numbers: Some("at".into()), ..ScanOptions::default() };
+            let scan = |threads: usize| {
+                let mut scan = file.scan(options.clone().with_threads(threads)).unwrap();
+                let batches: Vec<RecordBatch> = scan.by_ref().collect::<Result<_, _>>().unwrap();
+                (batches, scan.counts(), scan.column_counts())
+            };
+            let (one, mut counts_of_one, columns_of_one) = scan(1);
+            for threads in [2, 3] {
+                let (many, counts, columns) = scan(threads);
+                assert_eq!(one, many, "{offset} {limit:?} on {threads}");
+                // Row groups before the offset are not begun at all; pages behind the limit not fetched.
+                if offset == 0 && limit.is_none() {
+                    assert_eq!((counts, &columns), (counts_of_one, &columns_of_one), "on {threads}");
+                }
+                counts_of_one.row_groups_read = counts.row_groups_read;
+                assert_eq!(counts.rows_returned, counts_of_one.rows_returned);
+            }
+        }
+        // One that nobody reads to its end lets go of everything.
+        let mut scan = file.scan(ScanOptions::default().with_threads(2)).unwrap();
+        assert_eq!(scan.next().unwrap().unwrap().num_rows(), batch_rows.min(rows));
+        assert!(memory.used() > 0);
+        drop((scan, file));
+        assert_eq!(memory.used(), 0);
+    }
 }
 
 #[test]

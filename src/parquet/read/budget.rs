@@ -1,6 +1,7 @@
 //! What a file and its scans may hold in memory, and how large their pages may be.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use super::ReaderOptions;
 use crate::budget::{self, MemoryBudget};
@@ -17,7 +18,26 @@ pub(super) struct Budget {
 }
 
 /// Contexts that all columns of a thread share: they are large beside what a small column takes.
-pub(super) type Codecs = Arc<Mutex<Decompressor>>;
+#[derive(Debug, Clone, Default)]
+pub(super) struct Codecs(Arc<Mutex<Vec<(ThreadId, Decompressor)>>>);
+
+impl Codecs {
+    /// Decompresses with the contexts of this thread. Where it panics, they are lost.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Decompressor) -> T) -> T {
+        let own = thread::current().id();
+        let mut all = self.lock();
+        let at = all.iter().position(|(of, _)| *of == own);
+        let mut codecs = at.map_or_else(Decompressor::default, |at| all.swap_remove(at).1);
+        drop(all);
+        let done = work(&mut codecs);
+        self.lock().push((own, codecs));
+        done
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(ThreadId, Decompressor)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Bytes of a page, and of a dictionary page.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +61,8 @@ impl Budget {
         Budget { memory, pages, codecs: Codecs::default() }
     }
 
-    /// The same, for a thread of its own.
-    pub(super) fn for_thread(&self) -> Budget {
+    /// The same, for a scan: with contexts that end with it.
+    pub(super) fn for_scan(&self) -> Budget {
         Budget { codecs: Codecs::default(), ..self.clone() }
     }
 

@@ -13,6 +13,7 @@ use crate::parquet::arrow::Leaf;
 use crate::parquet::format::PageHeader;
 
 pub(super) use self::judge::{Judge, Kept, is_true};
+use super::ColumnCounts;
 use super::budget::{Budget, Reservation};
 use super::column_chunk::ChunkPages;
 use super::decoded::bytes_of;
@@ -57,6 +58,14 @@ pub(super) struct ChunkCounts {
     pub pages_skipped: u64,
     pub bytes_read: u64,
     pub bytes_decompressed: u64,
+}
+
+impl ChunkCounts {
+    /// As those of a column of which so many bytes of values were made.
+    pub(super) fn of_column(self, name: &str, bytes_decoded: u64) -> ColumnCounts {
+        let ChunkCounts { pages_read, pages_skipped, bytes_read: bytes_fetched, bytes_decompressed } = self;
+        ColumnCounts { name: name.into(), pages_read, pages_skipped, bytes_fetched, bytes_decompressed, bytes_decoded }
+    }
 }
 
 impl std::ops::AddAssign for ChunkCounts {

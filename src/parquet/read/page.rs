@@ -202,7 +202,7 @@ pub(super) struct PageOpener {
 impl PageOpener {
     pub(super) fn new(verify_crc: bool, budget: &Budget) -> PageOpener {
         let (memory, decrypted) = (budget.reservation(), budget.reservation());
-        let codecs = Arc::clone(budget.codecs());
+        let codecs = budget.codecs().clone();
         PageOpener { codecs, verify_crc, memory, decrypted, plain: Vec::new(), takes: &[] }
     }
 
@@ -385,10 +385,7 @@ impl PageOpener {
         // The buffer keeps the largest page's size.
         let waiting = spare.bytes().saturating_add(self.plain.capacity());
         self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
-        // Whatever a panic would leave in a context, the next page begins anew.
-        let mut codecs = self.codecs.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = codecs.decompress(codec, &body, &mut buffer, size);
-        drop(codecs);
+        let result = self.codecs.with(|codecs| codecs.decompress(codec, &body, &mut buffer, size));
         *out = PageBytes::Own(buffer);
         result
     }

@@ -144,7 +144,10 @@ mod tests {
 
     fn next(array: impl Array + 'static, at: usize, bytes_max: usize) -> usize {
         let batch = RecordBatch::try_from_iter([("a", Arc::new(array) as _)]).expect("a batch");
-        rows(&batch, at, usize::MAX, bytes_max)
+        let (strip, bytes) = super::next(&batch, at, usize::MAX, bytes_max);
+        assert_eq!(strip, batch.slice(at, strip.num_rows()));
+        assert!(bytes <= bytes_max || strip.num_rows() == 1);
+        strip.num_rows()
     }
 
     #[test]

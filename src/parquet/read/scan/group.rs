@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow_array::{ArrayRef, RecordBatch};
 
 use super::filter::Filter;
 use super::plan::{GroupPlan, Output, Request};
@@ -76,7 +76,7 @@ impl Quota {
 impl GroupReader {
     pub(super) fn new(request: &Arc<Request>, budget: &Budget) -> Result<GroupReader> {
         let filter = request.condition.as_ref().map(|condition| Filter::new(request, condition));
-        let budget = budget.for_thread();
+        let budget = budget.for_scan();
         Ok(GroupReader {
             request: Arc::clone(request),
             decoders: request.decoders(&budget)?,
@@ -161,14 +161,8 @@ impl GroupReader {
     pub(super) fn column_counts(&self) -> Vec<ColumnCounts> {
         let mut all = Vec::with_capacity(self.columns.len());
         let columns = self.request.columns.iter().zip(&self.columns).zip(self.decoders.iter().zip(&self.taken));
-        let of = columns.map(|((column, counts), (decoder, taken))| ColumnCounts {
-            name: column.name.clone(),
-            pages_read: counts.pages_read,
-            pages_skipped: counts.pages_skipped,
-            bytes_fetched: counts.bytes_read,
-            bytes_decompressed: counts.bytes_decompressed,
-            bytes_decoded: decoder.decoded() - taken,
-        });
+        let of = columns
+            .map(|((column, counts), (decoder, taken))| counts.of_column(&column.name, decoder.decoded() - taken));
         ColumnCounts::merge(&mut all, of);
         all
     }
@@ -205,7 +199,7 @@ impl GroupReader {
         let arrays: Vec<Option<ArrayRef>> =
             self.decoders.iter_mut().map(|decoder| decoder.finish().map(Some)).collect::<Result<_>>()?;
         let row_numbers = std::mem::take(&mut self.row_numbers);
-        self.batch(&arrays, row_numbers, rows)
+        self.request.batch(&arrays, row_numbers, rows)
     }
 
     /// Passes over the first rows of the open group that match, if that can be done without reading any.
@@ -263,7 +257,7 @@ impl GroupReader {
             false => Vec::new(),
         };
         self.choose_window();
-        self.batch(&arrays, row_numbers, matching).map(Some)
+        request.batch(&arrays, row_numbers, matching).map(Some)
     }
 
     /// The rows of the next window, by what the last ones left.
@@ -279,18 +273,5 @@ impl GroupReader {
         } else {
             self.window_rows
         };
-    }
-
-    fn batch(&self, arrays: &[Option<ArrayRef>], row_numbers: Vec<i64>, rows: usize) -> Result<RecordBatch> {
-        let row_numbers: ArrayRef = Arc::new(Int64Array::from(row_numbers));
-        let array = |output: &Output| match output {
-            Output::Column(at) => Ok(arrays.get(*at).cloned().flatten()),
-            Output::Parts(divided) => self.request.merge(*divided, arrays).map(Some),
-            Output::RowNumbers => Ok(Some(Arc::clone(&row_numbers))),
-        };
-        let columns = self.request.output.iter().filter_map(|output| array(output).transpose());
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.request.schema), columns, &options)?)
     }
 }

@@ -13,6 +13,7 @@
 
 mod filter;
 mod group;
+mod lanes;
 mod parallel;
 mod parts;
 mod plan;
@@ -29,6 +30,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::coalesce::BatchCoalescer;
 
 use self::group::{GroupReader, Quota};
+use self::lanes::Lanes;
 use self::parallel::{Parallel, Threads};
 use self::plan::{GroupPlan, Request};
 pub use self::push::{PlannedGroup, PushDecoder, PushStep, ScanPlan};
@@ -41,7 +43,7 @@ pub(super) use self::top::top_k;
 use super::file::FileParts;
 use super::split;
 use super::{ColumnCounts, ReaderOptions, ScanCounts, ScanOptions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::Input;
 
 /// The batches of a scan. Ends after an error.
@@ -57,7 +59,10 @@ pub struct Scan {
     /// Rows in the batch that is begun, without a predicate.
     appended: usize,
     threads: Threads,
+    /// Threads that have rows each.
     parallel: Option<Parallel>,
+    /// Threads that have columns each.
+    lanes: Option<Lanes>,
     quota: Quota,
     batches: Batches,
     counts: ScanCounts,
@@ -101,6 +106,7 @@ impl Scan {
             appended: 0,
             threads: Threads { count: options.threads, is_ordered: !options.unordered },
             parallel: None,
+            lanes: None,
             batches: Batches::new(Arc::clone(&request.schema), request.batch_rows),
             reader: group_reader,
             groups: groups.into_iter().map(Next::Number).collect(),
@@ -122,6 +128,7 @@ impl Scan {
         let mut counts = self.counts;
         counts += self.reader.counts();
         counts += self.parallel.as_ref().map(Parallel::counts).unwrap_or_default();
+        counts += self.lanes.as_ref().map(Lanes::counts).unwrap_or_default();
         counts.bytes_skipped = counts.bytes_skipped.saturating_sub(counts.bytes_read);
         counts
     }
@@ -130,6 +137,7 @@ impl Scan {
     pub fn column_counts(&self) -> Vec<ColumnCounts> {
         let mut counts = self.reader.column_counts();
         ColumnCounts::merge(&mut counts, self.parallel.iter().flat_map(Parallel::column_counts));
+        ColumnCounts::merge(&mut counts, self.lanes.iter().flat_map(Lanes::column_counts));
         counts
     }
 
@@ -138,8 +146,9 @@ impl Scan {
         if self.is_done {
             return Ok(Step::End);
         }
-        let is_parallel = self.threads.count > 1 && self.quota.left > self.request.batch_rows as u64;
-        let step = if self.parallel.is_some() || is_parallel { self.next_parallel() } else { self.next_here() };
+        let has_threads = self.parallel.is_some() || self.lanes.is_some();
+        let is_parallel = self.threads.count > 1 && (has_threads || self.quota.left > self.request.batch_rows as u64);
+        let step = if is_parallel { self.next_parallel() } else { self.next_here() };
         let step = step.and_then(|step| match &step {
             Step::Batch(batch) => {
                 self.counts.rows_returned += batch.num_rows() as u64;
@@ -150,7 +159,7 @@ impl Scan {
         });
         step.map_err(|e| {
             self.is_done = true;
-            self.parallel = None;
+            (self.parallel, self.lanes) = (None, None);
             e.in_file(self.request.file.input.name())
         })
     }
@@ -198,6 +207,22 @@ impl Scan {
     }
 
     fn next_parallel(&mut self) -> Result<Step> {
+        let count = self.threads.count;
+        if self.lanes.is_none() && self.parallel.is_none() && Lanes::suit(&self.request, &self.groups, count) {
+            self.lanes = Some(Lanes::new(&self.request, &mut self.groups, count, &mut self.quota)?);
+        }
+        if let Some(lanes) = &mut self.lanes {
+            match lanes.next() {
+                Err(Error::Limit(_)) => {
+                    // One thread takes less memory.
+                    let (groups, rows) = lanes.stop();
+                    groups.into_iter().rev().for_each(|group| self.groups.push_front(group));
+                    (self.threads.count, self.quota) = (1, Quota { skip: 0, left: rows });
+                    return self.next_here();
+                }
+                next => return Ok(next?.map_or(Step::End, Step::Batch)),
+            }
+        }
         let parallel = match &mut self.parallel {
             Some(parallel) => parallel,
             None => {

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::parts::{self, Leaves};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::node::Node;
-use crate::parquet::format::Type;
+use crate::parquet::format::{Codec, Type};
 use crate::parquet::read::bounds;
 use crate::parquet::read::budget::Budget;
 use crate::parquet::read::evolve::{ColumnReader, Columns, Found, Origin};
@@ -249,6 +249,45 @@ impl Request {
         });
         let may_be_nan = leaf.data_type.is_floating() && bounds.nan_count != Some(0);
         Ok(Known { bounds, is_exact: is_exact && !may_be_nan })
+    }
+
+    /// A batch of the columns that were read.
+    pub(super) fn batch(&self, arrays: &[Option<ArrayRef>], row_numbers: Vec<i64>, rows: usize) -> Result<RecordBatch> {
+        let row_numbers: ArrayRef = Arc::new(Int64Array::from(row_numbers));
+        let array = |output: &Output| match output {
+            Output::Column(at) => Ok(arrays.get(*at).cloned().flatten()),
+            Output::Parts(divided) => self.merge(*divided, arrays).map(Some),
+            Output::RowNumbers => Ok(Some(Arc::clone(&row_numbers))),
+        };
+        let columns = self.output.iter().filter_map(|output| array(output).transpose());
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    /// What it takes to read each column of a row group, beside the others, about.
+    pub(super) fn weights(&self, group: usize) -> Vec<u64> {
+        let of_leaf = |leaf: usize| {
+            // One that cannot be read is an error where its column is.
+            let Ok((chunk, _)) = self.file.open_chunk(group, leaf) else { return 0 };
+            let bytes = u64::try_from(chunk.total_uncompressed_size).unwrap_or(0);
+            // As fast as bytes are moved; decompressing one takes as long as moving one to four.
+            let times = match chunk.codec {
+                Codec::Uncompressed => 1,
+                Codec::Snappy | Codec::Lz4 | Codec::Lz4Raw | Codec::Lzo => 2,
+                _ => 3,
+            };
+            bytes.saturating_mul(times).saturating_add(u64::try_from(chunk.num_values).unwrap_or(0).saturating_mul(4))
+        };
+        let of_column = |column: &Wanted| match column.found.node(&self.file) {
+            Some(node) => {
+                let mut sum = 0u64;
+                node.leaves(&mut |_, leaf| sum = sum.saturating_add(of_leaf(leaf)));
+                sum
+            }
+            None => column.found.leaf.map_or(0, of_leaf),
+        };
+        self.columns.iter().map(of_column).collect()
     }
 
     /// Which columns have to be read for a row group.
