@@ -251,7 +251,7 @@ fn usage_errors_are_code_2() {
         assert!(ran.stderr.starts_with("error: "), "{ran:?}");
     }
     let help = folder.ok(&["--help"]);
-    for command in ["ingest", "scan", "convert", "merge", "append", "inspect", "vacuum", "audit"] {
+    for command in ["ingest", "scan", "convert", "merge", "append", "inspect", "compact", "vacuum", "audit"] {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
     }
 }

@@ -178,6 +178,47 @@ fn a_table_is_vacuumed_and_audited() {
 }
 
 #[test]
+fn a_table_is_compacted() {
+    let folder = Folder::new();
+    folder.put("in.ndjson", RECORDS);
+    let ingest = ["ingest", "in.ndjson", "table", "--event-time", "t", "--window", "1d"];
+    folder.ok(&ingest);
+    // The same two days again, in a file that has grown.
+    folder.put("in.ndjson", RECORDS.repeat(2));
+    folder.ok(&ingest);
+    let rows = |folder: &Folder| {
+        folder.ok(&["convert", "table", "rows.ndjson"]);
+        let mut lines: Vec<String> = folder.text("rows.ndjson").lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let before = rows(&folder);
+    let files = folder.files();
+    let planned = folder.ok(&["compact", "table", "--dry-run"]);
+    assert!(
+        planned.starts_with("would compact 2 files, ") && planned.contains(" of window_start=2013-01-01T"),
+        "{planned}"
+    );
+    assert!(planned.contains("\nwould make 2 files of 4 files, "), "{planned}");
+    assert_eq!(folder.files(), files);
+    let said = folder.ok(&["compact", "table", "--compression", "snappy"]);
+    assert!(said.starts_with("compacted 4 files, ") && said.contains(" to 2, "), "{said}");
+    assert!(said.contains("; 1 commit, version 3; "), "{said}");
+    assert_eq!(rows(&folder), before);
+    assert!(folder.ok(&["audit", "table"]).ends_with("the books add up\n"));
+    assert!(folder.ok(&["inspect", "table"]).contains("8 rows in 2 files"));
+    folder.ok(&["vacuum", "table", "--older-than", "0s"]);
+    assert_eq!(rows(&folder), before);
+    assert!(folder.ok(&["compact", "table"]).starts_with("compacted 0 files, 0 B, to 0, 0 B; 0 commits, version 3"));
+    // And the sink goes on.
+    folder.put("in.ndjson", RECORDS.repeat(3));
+    folder.ok(&ingest);
+    assert_eq!(rows(&folder).len(), 12);
+    folder.fails(&["compact", "in.ndjson"]);
+    assert!(folder.fails(&["compact", "table", "--min-files", "1"]).contains("one file of two at least"));
+}
+
+#[test]
 fn row_groups_are_picked_by_bytes_starts_numbers_and_parts() {
     let folder = Folder::new();
     folder.put("in.ndjson", (0..10_000).map(|n| format!("{{\"n\":{}}}\n", n * n)).collect::<String>());

@@ -10,7 +10,7 @@ use arrow_array::*;
 use arrow_select::concat::concat_batches;
 use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::format::footer;
-use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions, recover};
+use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions, WrittenLike, recover};
 use hypostyle::parquet::splice::rebuild;
 use hypostyle::parquet::write::{FileWriter, PageVersion, WriterOptions};
 use hypostyle::storage::{Memory, Storage};
@@ -50,7 +50,7 @@ fn recovered(bytes: &[u8], like: &[u8]) -> hypostyle::Result<Option<RecordBatch>
     storage.put("like", like.to_vec()).unwrap();
     let like = FileReader::open(storage.open("like").unwrap(), ReaderOptions::default()).unwrap();
     let input = storage.open("broken").unwrap();
-    let found = recover(&input, &like)?;
+    let found = recover(&input, &WrittenLike::file(&like)?)?;
     if found.metadata.row_groups.is_empty() {
         return Ok(None);
     }
@@ -123,4 +123,66 @@ fn the_program_recovers_by_a_sibling() {
     assert!(said.starts_with("250 rows in 3 row groups written to saved.parquet, "), "{said}");
     assert_eq!(folder.ok(&["scan", "saved.parquet", "--count"]), "250\n");
     assert!(folder.ok(&["verify", "saved.parquet"]).contains("sound"));
+}
+
+#[test]
+fn the_program_recovers_by_a_schema_alone() {
+    let folder = Folder::new();
+    let rows: String = (0..250).map(|n| format!("{{\"n\":{n},\"text\":\"text {}\",\"f\":{n}.5}}\n", n % 9)).collect();
+    folder.put("in.ndjson", &rows);
+    for codec in ["zstd:3", "snappy", "none"] {
+        let options = ["--compression", codec, "--row-group-rows", "100", "--page-rows", "50"];
+        folder.ok(&[&["convert", "in.ndjson", "f.parquet"], options.as_slice()].concat());
+        let bytes = folder.get("f.parquet");
+        folder.put("broken.parquet", &bytes[..footer_start(&bytes)]);
+        let schema =
+            r#"{"fields":[{"name":"n","type":"int64"},{"name":"text","type":"utf8"},{"name":"f","type":"float64"}]}"#;
+        folder.put("schema.json", schema);
+        let recover = |schema: &str, rows: &str| {
+            folder.run(
+                &[
+                    &["recover", "broken.parquet", "saved.parquet", "--schema", schema],
+                    ["--compression", codec, "--row-group-rows", rows].as_slice(),
+                ]
+                .concat(),
+            )
+        };
+        let said = recover("schema.json", "100");
+        assert!(said.stdout.starts_with("250 rows in 3 row groups written to saved.parquet, "), "{said:?}");
+        folder.ok(&["convert", "saved.parquet", "out.ndjson"]);
+        assert_eq!(folder.text("out.ndjson"), rows);
+        assert!(folder.ok(&["verify", "saved.parquet"]).contains("sound"));
+        // Columns of other types are not what the pages hold.
+        folder.put("other.json", schema.replace("utf8", "bool"));
+        let said = recover("other.json", "100");
+        assert!(said.code == Some(1) && said.stderr.contains("no complete row group was found"), "{said:?}");
+    }
+}
+
+#[test]
+fn the_program_recovers_by_a_token() {
+    let folder = Folder::new();
+    let storage = hypostyle::storage::Local::new(folder.path("")).unwrap();
+    let options = WriterOptions::default().with_page_rows(50).with_row_group_rows(100);
+    let batch = batch(250);
+    let mut writer = FileWriter::new(storage.create("f.parquet").unwrap(), batch.schema(), options).unwrap();
+    writer.write(&batch).unwrap();
+    let token = writer.pause().unwrap();
+    // What came after the pause is lost with the writer, who dies.
+    writer.write(&batch.slice(0, 120)).unwrap();
+    std::mem::forget(writer);
+    folder.put("token", token.to_bytes().unwrap());
+    let unfinished = storage.list_unfinished().unwrap();
+    let said = folder.ok(&["recover", &unfinished[0].path, "saved.parquet", "--token", "token"]);
+    assert!(said.starts_with("250 rows in 3 row groups written to saved.parquet, "), "{said}");
+    assert!(folder.ok(&["verify", "saved.parquet"]).contains("sound"));
+    let saved = FileReader::open(storage.open("saved.parquet").unwrap(), ReaderOptions::default()).unwrap();
+    let batches: Vec<_> = saved.scan(ScanOptions::default()).unwrap().map(|b| b.unwrap()).collect();
+    assert_eq!(concat_batches(saved.schema(), &batches).unwrap().columns(), batch.columns());
+    // The token is of another file's bytes: what it tells of does not decode.
+    let mut bytes = folder.get(&unfinished[0].path);
+    bytes.truncate(200);
+    folder.put("short.parquet", bytes);
+    folder.fails(&["recover", "short.parquet", "none.parquet", "--token", "token"]);
+    assert!(!folder.path("none.parquet").exists());
 }

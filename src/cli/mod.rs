@@ -1,4 +1,4 @@
-//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `vacuum`, `audit`, `verify`, `recover`, and with the
+//! The `hypostyle` program: `ingest`, `scan`, `convert`, `merge`, `append`, `inspect`, `compact`, `vacuum`, `audit`, `verify`, `recover`, and with the
 //! feature `datafusion` `sql`. Thin over the library.
 //!
 //! Results go to standard output, all else to standard error; an error is one line there, and the exit code says what became
@@ -8,6 +8,7 @@
 mod append;
 mod audit;
 mod cells;
+mod compact;
 mod convert;
 mod display;
 mod explain;
@@ -55,6 +56,7 @@ enum Command {
     Merge(merge::Merge),
     Append(append::Append),
     Inspect(inspect::Inspect),
+    Compact(Box<compact::Compact>),
     Vacuum(vacuum::Vacuum),
     Audit(audit::Audit),
     Verify(verify::Verify),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Merge(merge) => merge.run(),
         Command::Append(append) => append.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Compact(compact) => compact.run(),
         Command::Vacuum(vacuum) => vacuum.run(),
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),

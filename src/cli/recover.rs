@@ -7,17 +7,20 @@ use clap::Args;
 
 use super::Ending;
 use super::formats::{self, Place};
+use super::ingest::read_schema;
 use super::quantities::{bytes, of, parse_memory};
 use crate::error::{Error, Result};
-use crate::parquet::read::{FileReader, ReaderOptions, recover};
+use crate::parquet::compress::Compression;
+use crate::parquet::read::{FileReader, ReaderOptions, WrittenLike, recover};
 use crate::parquet::splice::rebuild;
 use crate::parquet::write::PauseToken;
 use crate::storage::{Input, Local, Storage};
 
 /// Save the complete row groups of a Parquet file that has lost its footer
 ///
-/// A writer that died leaves pages without the footer that says what they are. With a file of the same kind beside it, or the token
-/// of a paused writer, the row groups that are complete are found again, decoded to be sure, and copied to OUT.
+/// A writer that died leaves pages without the footer that says what they are. With a file of the same kind beside it, the
+/// columns' names and types, or the token of a paused writer, the row groups that are complete are found again, decoded to be
+/// sure, and copied to OUT.
 #[derive(Debug, Args)]
 pub(super) struct Recover {
     /// The broken file
@@ -26,10 +29,19 @@ pub(super) struct Recover {
     #[arg(value_name = "OUT")]
     to: String,
     /// A sound Parquet file of the same schema and writer
-    #[arg(long, value_name = "SIBLING", required_unless_present = "token", conflicts_with = "token")]
+    #[arg(long, value_name = "SIBLING", required_unless_present_any = ["token", "schema"])]
     like: Option<String>,
+    /// The columns that were written, as `ingest --schema` has them: {"fields":[{"name":"a","type":"int64"}]}
+    #[arg(long, value_name = "FILE", conflicts_with = "like")]
+    schema: Option<String>,
+    /// With --schema: how the pages are compressed
+    #[arg(long, value_name = "CODEC", default_value = "zstd:3", requires = "schema")]
+    compression: Compression,
+    /// With --schema: rows of a row group that is not the last one
+    #[arg(long, value_name = "ROWS", default_value_t = 1 << 20, requires = "schema")]
+    row_group_rows: usize,
     /// The token of the writer that was paused last, as a file
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["like", "schema"])]
     token: Option<String>,
     /// Memory that reading may take
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_memory)]
@@ -43,21 +55,27 @@ impl Recover {
             storage.open(&name).map_err(|e| e.in_file(path))
         };
         let input = open(&self.file)?;
-        let (metadata, end) = match (&self.token, &self.like) {
-            (Some(path), _) => {
+        let (metadata, end) = match (&self.token, &self.like, &self.schema) {
+            (Some(path), ..) => {
                 let token = open(path)?;
                 let token = PauseToken::from_bytes(&token.read(0..token.bytes())?).map_err(|e| e.in_file(path))?;
                 (token.metadata().clone(), token.bytes())
             }
-            (None, Some(path)) => {
+            (None, Some(path), _) => {
                 let Place::Parquet(sibling) = formats::place(path)? else {
                     return Err(Error::invalid("is no Parquet file").in_file(path));
                 };
                 let options = ReaderOptions::default().with_memory_bytes(self.memory_bytes);
-                let found = recover(&input, &FileReader::open(sibling, options)?)?;
+                let found = recover(&input, &WrittenLike::file(&FileReader::open(sibling, options)?)?)?;
                 (found.metadata, found.end)
             }
-            (None, None) => return Err(Error::invalid("--like or --token is needed")),
+            (None, None, Some(path)) => {
+                let schema = read_schema(path)?.to_arrow();
+                let like = WrittenLike::schema(&schema, self.compression, self.row_group_rows)?;
+                let found = recover(&input, &like)?;
+                (found.metadata, found.end)
+            }
+            (None, None, None) => return Err(Error::invalid("--like, --schema or --token is needed")),
         };
         if metadata.row_groups.is_empty() {
             return Err(Error::corrupt("no complete row group was found").in_file(&self.file));

@@ -6,7 +6,8 @@
 //! A write goes to the system's cache; the process sees it at once, the disk only what was synced. A **crash** (of the
 //! machine: power, kernel) loses the cache. For each thing that was not synced it is open, independently of all
 //! others and of their order, whether it has reached the disk:
-//! - bytes appended to a file and not synced: some prefix of them is there, and what follows it may be zeros;
+//! - bytes appended to a file and not synced: some prefix of them is there, and what follows it may be zeros; or some blocks of
+//!   512 bytes are there, in whatever order they reached the disk, and zeros in the place of the others;
 //! - an entry of a folder (a file or folder made, renamed, linked, removed) whose folder was not synced since: made
 //!   or not made. A rename happens whole or not at all. A file's entry can be there without the
 //!   file's bytes, and a file whose folder's own entry was lost is lost with it;
@@ -18,8 +19,9 @@
 //! comes may or may not have happened.
 //!
 //! An operation can **fail** while the process lives on ([`Fault`]). A failed sync of a file leaves bytes that no
-//! later sync makes durable (the cache forgets that they are dirty). A failed sync of a folder leaves its
-//! entries as they were: not durable, until one succeeds.
+//! later sync makes durable (the cache forgets that they are dirty, and the next sync says that all is well). A failed sync of
+//! a folder leaves its entries as they were: not durable, until one succeeds. Reading can fail, too
+//! ([`fail_read`](Faulty::fail_read)), and the disk can be full for good ([`set_space`](Faulty::set_space)).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -90,6 +92,22 @@ impl Faulty {
         self.folder.disk().lock().crashed
     }
 
+    /// How many reads of files' bytes were asked for so far. They are no operations.
+    pub fn reads(&self) -> u64 {
+        self.folder.disk().lock().reads
+    }
+
+    /// Lets one read of a file's bytes, counted from 1, fail with "input/output error".
+    pub fn fail_read(&self, at: u64) {
+        self.folder.disk().lock().failing_read = Some(at);
+    }
+
+    /// Leaves room for so many bytes: what does not fit is not written, and "no space left" is said until there is room
+    /// again. None: there is room for all.
+    pub fn set_space(&self, bytes: Option<u64>) {
+        self.folder.disk().lock().space = bytes;
+    }
+
     /// What the disk could hold after a crash now and a reboot; `seed` picks one of the outcomes.
     pub fn after_crash(&self, seed: u64) -> Memory {
         let world = self.folder.disk().lock();
@@ -128,6 +146,10 @@ struct World {
     random: u64,
     operations: u64,
     crashed: bool,
+    reads: u64,
+    failing_read: Option<u64>,
+    /// Bytes that there is room for, if not for all.
+    space: Option<u64>,
     inodes: Vec<Inode>,
     /// What the process sees.
     live: BTreeMap<String, Node>,
@@ -165,10 +187,13 @@ impl Inode {
             return bytes;
         }
         let kept = self.synced + below(random, self.bytes.len() - self.synced + 1);
-        if coin(random) {
-            bytes.truncate(kept);
-        } else if let Some(lost) = bytes.get_mut(kept..) {
-            lost.fill(0);
+        match below(random, 3) {
+            0 => bytes.truncate(kept),
+            1 => bytes.iter_mut().skip(kept).for_each(|lost| *lost = 0),
+            _ => {
+                let blocks = bytes.get_mut(self.synced..).unwrap_or_default().chunks_mut(BLOCK_BYTES);
+                blocks.filter(|_| coin(random)).for_each(|lost| lost.fill(0));
+            }
         }
         bytes
     }
@@ -327,11 +352,17 @@ impl Disk for FaultyDisk {
             Ok(None) | Ok(Some(Fault::AnswerLost)) => bytes,
             _ => bytes.get(..part).unwrap_or(bytes),
         };
+        let room = world.space.map_or(part.len(), |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let part = part.get(..room).unwrap_or(part);
         if let Some(inode) = world.inodes.get_mut(*file).filter(|_| !crashed_before) {
             inode.bytes.extend_from_slice(part);
             inode.modified_ms = now_ms();
         }
+        world.space = world.space.map(|bytes| bytes - part.len() as u64);
         match fault? {
+            None | Some(Fault::ShortWrite) if part.is_empty() && !bytes.is_empty() => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
             None | Some(Fault::ShortWrite) => Ok(part.len()),
             Some(Fault::NoSpace) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Io) => Err(io::Error::other("input/output error (injected)")),
@@ -450,9 +481,13 @@ impl Input for FaultyInput {
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes> {
-        let world = self.disk.lock();
+        let mut world = self.disk.lock();
+        world.reads += 1;
         if world.crashed {
             return Err(io_error("read it", &self.name, world.lost()));
+        }
+        if world.failing_read == Some(world.reads) {
+            return Err(io_error("read it", &self.name, io::Error::other("input/output error (injected)")));
         }
         slice(&self.bytes, range, &self.name)
     }
@@ -461,6 +496,9 @@ impl Input for FaultyInput {
         &self.name
     }
 }
+
+/// What reaches the disk whole or not at all.
+const BLOCK_BYTES: usize = 512;
 
 /// The next number of the splitmix64 sequence.
 fn next(random: &mut u64) -> u64 {

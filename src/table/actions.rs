@@ -225,16 +225,16 @@ fn refuse_deletion_vector(path: &str, vector: Option<IgnoredAny>) -> Result<()> 
     }
 }
 
-/// The bytes of a commit's file.
-pub(super) fn encode(actions: &[Action]) -> Result<Vec<u8>> {
+/// The bytes of a commit's file. `data_change`: whether the files added and removed change the rows of the table.
+pub(super) fn encode(actions: &[Action], data_change: bool) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for action in actions {
         let line = match action.clone() {
             Action::CommitInfo(info) => Line { commit_info: Some(info), ..Line::default() },
             Action::Protocol(protocol) => Line { protocol: Some(protocol), ..Line::default() },
             Action::Metadata(metadata) => Line { meta_data: Some(metadata), ..Line::default() },
-            Action::Add(add) => Line { add: Some(add_line(add)), ..Line::default() },
-            Action::Remove(remove) => Line { remove: Some(remove_line(remove)), ..Line::default() },
+            Action::Add(add) => Line { add: Some(add_line(add, data_change)), ..Line::default() },
+            Action::Remove(remove) => Line { remove: Some(remove_line(remove, data_change)), ..Line::default() },
             Action::Txn(txn) => Line { txn: Some(txn), ..Line::default() },
             Action::Domain(domain) => Line { domain_metadata: Some(domain), ..Line::default() },
         };
@@ -244,24 +244,24 @@ pub(super) fn encode(actions: &[Action]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn add_line(add: AddFile) -> AddLine {
+fn add_line(add: AddFile, data_change: bool) -> AddLine {
     AddLine {
         path: path::encode(&add.path),
         partition_values: add.partition_values,
         size: add.bytes,
         modification_time: add.modified_ms,
-        data_change: true,
+        data_change,
         stats: add.stats,
         tags: add.tags,
         deletion_vector: None,
     }
 }
 
-fn remove_line(remove: RemoveFile) -> RemoveLine {
+fn remove_line(remove: RemoveFile, data_change: bool) -> RemoveLine {
     RemoveLine {
         path: path::encode(&remove.path),
         deletion_timestamp: remove.deletion_ms,
-        data_change: true,
+        data_change,
         extended_file_metadata: Some(true),
         partition_values: Some(remove.partition_values),
         size: Some(remove.bytes),
@@ -304,7 +304,7 @@ mod tests {
             Action::Txn(Txn { app_id: "a".to_owned(), version: 3, last_updated: None }),
             Action::Domain(DomainMetadata { domain: "d".to_owned(), configuration: "{}".to_owned(), removed: false }),
         ];
-        let bytes = encode(&actions).unwrap();
+        let bytes = encode(&actions, true).unwrap();
         assert_eq!(decode(&bytes).unwrap(), actions);
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains(r#""path":"day=2013-01-01T00%253A00%253A00Z/part%20%C3%A9.parquet""#), "{text}");

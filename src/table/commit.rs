@@ -38,6 +38,8 @@ pub struct Transaction<'t> {
     domains: BTreeMap<String, String>,
     txns: BTreeMap<String, i64>,
     expected: BTreeMap<String, Option<String>>,
+    /// The rows stay, only their files change.
+    rearranges: bool,
 }
 
 impl<'t> Transaction<'t> {
@@ -51,6 +53,7 @@ impl<'t> Transaction<'t> {
             domains: BTreeMap::new(),
             txns: BTreeMap::new(),
             expected: BTreeMap::new(),
+            rearranges: false,
         }
     }
 
@@ -82,6 +85,13 @@ impl<'t> Transaction<'t> {
     /// Records how far an application has come.
     pub fn txn(&mut self, app_id: impl Into<String>, version: i64) -> &mut Self {
         self.txns.insert(app_id.into(), version);
+        self
+    }
+
+    /// Promises that the files added have the rows of those removed, and no others: the log says of each that it changes no
+    /// data, which is allowed in an append-only table, too. Numbers of rows that differ are [`Error::Invalid`].
+    pub fn rearranges(&mut self) -> &mut Self {
+        self.rearranges = true;
         self
     }
 
@@ -146,7 +156,8 @@ impl<'t> Transaction<'t> {
 
     /// Checks against the version that this commit would follow.
     fn check_against(&self, base: &Snapshot) -> Result<()> {
-        let what = Use { removes: !self.removes.is_empty(), domains: !self.domains.is_empty() };
+        let removes = !self.removes.is_empty() && !self.rearranges;
+        let what = Use { removes, domains: !self.domains.is_empty() };
         base.protocol.check_write(&base.metadata, &base.schema, what)?;
         for (domain, expected) in &self.expected {
             if base.domains.get(domain) != expected.as_ref() {
@@ -161,10 +172,20 @@ impl<'t> Transaction<'t> {
             partition::check(&base.metadata.partition_columns, &add.partition_values, &base.schema)
                 .map_err(|e| e.in_file(add.path.clone()))?;
         }
-        match self.removes.iter().find(|path| !base.files.contains_key(*path)) {
-            Some(path) => Err(Error::conflict(format!("the file {path} to remove is not in the table (any more)"))),
-            None => Ok(()),
+        if let Some(path) = self.removes.iter().find(|path| !base.files.contains_key(*path)) {
+            return Err(Error::conflict(format!("the file {path} to remove is not in the table (any more)")));
         }
+        if self.rearranges {
+            let removed = self.removes.iter().filter_map(|path| base.files.get(path));
+            let removed = removed.map(|file| file.rows()).sum::<Option<u64>>();
+            let added = self.adds.iter().map(AddFile::rows).sum::<Option<u64>>();
+            if let (Some(removed), Some(added)) = (removed, added)
+                && removed != added
+            {
+                return Err(Error::invalid(format!("files of {added} rows cannot stand for files of {removed}")));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the commits that others have made since.
@@ -213,11 +234,12 @@ impl<'t> Transaction<'t> {
             let (domain, configuration) = (domain.clone(), configuration.clone());
             actions.push(Action::Domain(DomainMetadata { domain, configuration, removed: false }));
         }
-        actions::encode(&actions)
+        actions::encode(&actions, !self.rearranges)
     }
 
     fn commit_info_action(&self, now: i64) -> Map<String, Value> {
-        let mut info = commit_info(&self.operation, json!({"mode": "Append"}), now);
+        let parameters = if self.rearranges { json!({"predicate": "[]"}) } else { json!({"mode": "Append"}) };
+        let mut info = commit_info(&self.operation, parameters, now);
         info.insert("isBlindAppend".to_owned(), Value::from(self.removes.is_empty()));
         info.extend(self.info.clone());
         info

@@ -21,6 +21,7 @@
 mod actions;
 mod columns;
 mod commit;
+mod compact;
 mod history;
 mod log;
 pub mod partition;
@@ -44,6 +45,7 @@ use uuid::Uuid;
 
 pub use actions::{AddFile, Format, Metadata};
 pub use commit::Transaction;
+pub use compact::{CompactOptions, CompactReport, CompactedGroup};
 pub use history::CommitSummary;
 pub use partition::PartitionValues;
 pub use protocol::Protocol;
@@ -213,7 +215,7 @@ fn create(storage: Arc<dyn Storage>, schema: &Schema, options: CreateOptions) ->
     let partition_by = serde_json::to_string(&metadata.partition_columns).unwrap_or_default();
     let info = commit::commit_info("CREATE TABLE", json!({"partitionBy": partition_by}), now);
     let actions = vec![Action::CommitInfo(info), Action::Protocol(protocol), Action::Metadata(metadata)];
-    let bytes = actions::encode(&actions)?;
+    let bytes = actions::encode(&actions, true)?;
     // Whatever is in the log, even what we cannot read, is somebody's table.
     if !storage.list(log::FOLDER)?.is_empty() || !commit::publish(storage.as_ref(), 0, &bytes)? {
         return Err(Error::conflict("there is a table here already; open it, or choose another folder"));

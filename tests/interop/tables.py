@@ -33,6 +33,7 @@ def run(judge):
     appended(judge)
     dead_letters(judge)
     partitions(judge)
+    compacted(judge)
     other_writers(judge)
 
 
@@ -126,6 +127,45 @@ def partitions(judge):
     write_plain(os.path.join(folder, "c.ndjson"), everything[3000:4000])
     judge.check("folder: one more file", ingest, folder, table, "1d", 1000)
     read_by_all(judge, "folder: second run", table, records(everything[:4000], dt.timedelta(days=1)))
+
+
+def compacted(judge):
+    """Many small files of each day become one, between two runs of the sink; then a table of delta-rs."""
+    everything = lines(FLIGHTS)
+    source, table = judge.path("compacted.ndjson"), judge.path("compacted")
+    write_plain(source, everything[:5000])
+    judge.check("compacted: ingest", ingest, source, table, "1d", 5000, "--target-file-bytes", "4000", "--compression", "snappy")
+    before = len(live_files(table))
+    judge.check("compacted: compact", hypostyle, "compact", table)
+    expected = records(everything[:5000], dt.timedelta(days=1))
+    days = len(set(expected.column("window_start").to_pylist()))
+    judge.check("compacted: files", lambda: assert_same_values((before > days, len(live_files(table))), (True, days)))
+    read_by_all(judge, "compacted", table, expected)
+    judge.check("compacted: no data changed", no_data_changed, table)
+    append_plain(source, everything[5000:6000])
+    judge.check("compacted: second run", ingest, source, table, "1d", 1000)
+    judge.check("compacted: compact again", hypostyle, "compact", table)
+    judge.check("compacted: vacuum", hypostyle, "vacuum", table, "--older-than", "0s")
+    judge.check("compacted: audit", hypostyle, "audit", table)
+    read_by_all(judge, "compacted again", table, records(everything[:6000], dt.timedelta(days=1)))
+
+    table = judge.path("compacted-others")
+    rows = pa.table({"id": pa.array(range(90)), "kind": pa.array([["a b", None][i % 2] for i in range(90)]),
+                     "list": pa.array([None if i % 5 == 0 else list(range(i % 4)) for i in range(90)], pa.list_(pa.int64()))})
+    for at in range(3):
+        write_deltalake(table, rows.slice(at * 30, 30), partition_by=["kind"], mode="append")
+    judge.check("delta-rs' table: compact", hypostyle, "compact", table)
+    judge.check("delta-rs' table: compacted files", lambda: assert_same_values(len(live_files(table)), 2))
+    judge.check("delta-rs' table: compacted rows", lambda: assert_same_values(DeltaTable(table).to_pyarrow_table(), rows))
+    judge.check("delta-rs' table: delta-rs goes on", lambda: write_deltalake(table, rows.slice(0, 1), mode="append"))
+
+
+def no_data_changed(table):
+    with open(os.path.join(table, "_delta_log", f"{DeltaTable(table).version():020}.json")) as log:
+        actions = [json.loads(line) for line in log]
+    changes = [(action.get("add") or action.get("remove"))["dataChange"] for action in actions if "add" in action or "remove" in action]
+    assert changes and not any(changes), changes
+    assert DeltaTable(table).history(1)[0]["operation"] == "OPTIMIZE"
 
 
 def other_writers(judge):

@@ -58,7 +58,7 @@ pub use explain::{Decision, Explanation, RowGroupExplanation};
 pub use file::FileReader;
 pub use inspect::PageInfo;
 pub use prune::Step;
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, WrittenLike, recover};
 pub(crate) use scan::{ColumnSummary, Extremes};
 pub use scan::{MinMax, PlannedGroup, PushDecoder, PushStep, Scan, ScanPlan, TopK};
 pub use verify::{Finding, GroupState, Harm, Verification};

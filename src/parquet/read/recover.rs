@@ -5,13 +5,14 @@
 //! ```
 //!
 //! Page headers tell sizes and counts of values, but not where a column ends: a dictionary page begins one, and all columns
-//! of a group have the same rows: as many as in the sibling's first group, but for the last one, which may be shorter. A
+//! of a group have the same rows: as many as in the sibling's first group, or as one is told, but for the last one, which may be shorter. A
 //! guess counts only if the whole group then decodes, every page with its checksum and all rows in all columns; and a short
 //! last group only if its pages could not be the beginning of a long one instead.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_schema::Schema;
 use bytes::Bytes;
 
 use super::column_chunk::{RawPage, data_values};
@@ -19,7 +20,8 @@ use super::file::FileReader;
 use super::page::{Page, PageOpener};
 use super::{Harm, ReaderOptions};
 use crate::error::{Error, Result};
-use crate::parquet::arrow::Leaf;
+use crate::parquet::arrow::{Leaf, ParquetSchema, arrow_schema_metadata, to_parquet};
+use crate::parquet::compress::Compression;
 use crate::parquet::format::footer::{self, MAGIC};
 use crate::parquet::format::thrift;
 use crate::parquet::format::{
@@ -29,6 +31,8 @@ use crate::storage::Input;
 
 /// A page's header takes no more than this, but for long bounds.
 const HEADER_BYTES: u64 = 1 << 20;
+/// What the writer says of itself.
+const FORMAT_VERSION: i32 = 2;
 /// Guesses at the rows of a group.
 const GUESSES_MAX: usize = 12;
 
@@ -41,33 +45,78 @@ pub struct Recovered {
     pub end: u64,
 }
 
-/// Finds the complete row groups of `input`, a file written like `like`: with its schema, codecs and, most likely, its
-/// number of rows in a group. Encrypted files cannot be recovered.
+/// What is known of a file that lacks its footer: how it was written.
+#[derive(Debug, Clone)]
+pub struct WrittenLike {
+    leaves: Vec<Leaf>,
+    /// Of each leaf.
+    codecs: Vec<Codec>,
+    /// Of a row group that is not the last.
+    rows: usize,
+    /// A footer without row groups.
+    metadata: FileMetaData,
+}
+
+impl WrittenLike {
+    /// As another file was: with its schema, codecs and, most likely, its number of rows in a group.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it has no row group to learn from; [`Error::Unsupported`] when it is encrypted.
+    pub fn file(file: &FileReader) -> Result<WrittenLike> {
+        let learned = file.metadata()?;
+        let Some(group) = learned.row_groups.first() else {
+            return Err(Error::invalid("it has no row group to learn from").in_file(file.name()));
+        };
+        let codecs = group.columns.iter().map(|chunk| chunk.meta_data.as_ref().map(|meta| meta.codec));
+        let codecs = codecs.collect::<Option<Vec<Codec>>>();
+        Ok(WrittenLike {
+            leaves: file.parquet_schema().leaves.clone(),
+            codecs: codecs.ok_or_else(|| Error::unsupported("it is encrypted").in_file(file.name()))?,
+            rows: usize::try_from(group.num_rows).unwrap_or(0),
+            metadata: FileMetaData { row_groups: Vec::new(), num_rows: 0, ..learned.clone() },
+        })
+    }
+
+    /// By this crate's writer, or one with the same types for these columns: all of them compressed by one codec, in row groups
+    /// of so many rows, but for the last.
+    ///
+    /// # Errors
+    /// Those of a schema that cannot be written.
+    pub fn schema(schema: &Schema, compression: Compression, row_group_rows: usize) -> Result<WrittenLike> {
+        let ParquetSchema { elements, leaves, .. } = to_parquet(schema)?;
+        let metadata = FileMetaData {
+            version: FORMAT_VERSION,
+            schema: elements,
+            num_rows: 0,
+            row_groups: Vec::new(),
+            key_value_metadata: Some(vec![arrow_schema_metadata(schema)]),
+            created_by: None,
+            column_orders: None,
+            encryption_algorithm: None,
+            footer_signing_key_metadata: None,
+        };
+        Ok(WrittenLike { codecs: vec![compression.codec(); leaves.len()], leaves, rows: row_group_rows, metadata })
+    }
+}
+
+/// Finds the complete row groups of `input`, a file written like `like`. Encrypted files cannot be recovered.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when the file does not begin as Parquet; [`Error::Invalid`] when `like` has no row group to learn from.
-pub fn recover(input: &Arc<dyn Input>, like: &FileReader) -> Result<Recovered> {
+/// [`Error::Corrupt`] when the file does not begin as Parquet.
+pub fn recover(input: &Arc<dyn Input>, like: &WrittenLike) -> Result<Recovered> {
     let in_file = |e: Error| e.in_file(input.name());
     let head = input.read(0..input.bytes().min(4)).map_err(in_file)?;
     if *head != MAGIC {
         return Err(in_file(Error::corrupt("the file does not begin with PAR1").at_byte(0)));
     }
-    let learned = like.metadata()?;
-    let Some(group) = learned.row_groups.first() else {
-        return Err(Error::invalid("it has no row group to learn from").in_file(like.name()));
-    };
-    let codecs = group.columns.iter().map(|chunk| chunk.meta_data.as_ref().map(|meta| meta.codec));
-    let codecs = codecs.collect::<Option<Vec<Codec>>>();
-    let codecs = codecs.ok_or_else(|| Error::unsupported("it is encrypted").in_file(like.name()))?;
-    let rows = usize::try_from(group.num_rows).unwrap_or(0);
     let mut found = Found {
         input,
         pages: pages(input.as_ref()).map_err(in_file)?,
-        leaves: like.parquet_schema().leaves.iter().zip(codecs).collect(),
-        metadata: FileMetaData { row_groups: Vec::new(), num_rows: 0, ..learned.clone() },
+        leaves: like.leaves.iter().zip(like.codecs.iter().copied()).collect(),
+        metadata: like.metadata.clone(),
     };
     let mut at = 0;
-    while let Some((group, next)) = found.group(at, rows) {
+    while let Some((group, next)) = found.group(at, like.rows) {
         found.metadata.num_rows += group.num_rows;
         found.metadata.row_groups.push(group);
         at = next;
