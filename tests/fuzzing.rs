@@ -265,6 +265,7 @@ fn seeds(name: &str, goldens: &[Vec<u8>]) -> Vec<Vec<u8>> {
             r#"{"domainMetadata":{"domain":"d","configuration":"{}","removed":false}}"#,
             "\n",
         )]),
+        "table_checkpoint" => vec![include_bytes!("data/delta-rs.checkpoint.parquet").to_vec()],
         "ndjson_log" => text(&["{\"a\":1}\n{\"a\":2}\r\n\n{\"b\":\"x\\n\"}\n", "\u{feff}{}\n[1]\nnull"]),
         "ingest_state" => text(&[
             r#"{"version":1,"epoch":3,"resume":10,"resume_records":2,"position":20,"position_records":4,"done":{"5":15},"books":{},"rules":{},"identity":{}}"#,

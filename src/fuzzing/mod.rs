@@ -32,6 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pruned_scan", files::pruned),
     ("condition", text::condition),
     ("table_log", text::table_log),
+    ("table_checkpoint", text::table_checkpoint),
     ("ndjson_log", text::ndjson_log),
     ("ingest_state", text::ingest_state),
 ];

@@ -32,6 +32,16 @@ pub(super) fn table_log(bytes: &[u8]) {
     }
 }
 
+/// Any bytes as the checkpoint that a log begins with.
+pub(super) fn table_checkpoint(bytes: &[u8]) {
+    let storage = Memory::new();
+    if storage.put(&format!("_delta_log/{:020}.checkpoint.parquet", 4), bytes.to_vec()).is_ok()
+        && let Ok(table) = Table::open(Arc::new(storage))
+    {
+        let _ = (table.snapshot().stats(), table.history(3));
+    }
+}
+
 /// Lines of any bytes: every record is where the next one begins, whatever the pieces that are asked for.
 pub(super) fn ndjson_log(bytes: &[u8]) {
     let pieces = usize::from(bytes.first().copied().unwrap_or(1)) + 1;

@@ -216,7 +216,8 @@ fn decode_line(line: &[u8], actions: &mut Vec<Action>) -> Result<()> {
     Ok(())
 }
 
-fn refuse_deletion_vector(path: &str, vector: Option<IgnoredAny>) -> Result<()> {
+/// `vector`: whatever it is, if there is one.
+pub(super) fn refuse_deletion_vector<V>(path: &str, vector: Option<V>) -> Result<()> {
     match vector {
         None => Ok(()),
         Some(_) => {

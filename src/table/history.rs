@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::actions::Action;
 use super::{Table, log};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// One commit, as the history tells it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,14 +32,15 @@ pub struct CommitSummary {
 }
 
 impl Table {
-    /// The last `limit` commits up to the version last read, the newest first.
+    /// The last `limit` commits up to the version last read, the newest first; of a log that begins with a checkpoint, those
+    /// that are still there.
     pub fn history(&self, limit: usize) -> Result<Vec<CommitSummary>> {
         let place = self.storage.name();
-        let summary = |version| match log::read(self.storage.as_ref(), version)? {
-            Some(commit) => Ok(summarise(version, commit.actions)),
-            None => Err(Error::corrupt("is missing from the table's log").in_version(version).in_file(&place)),
+        let summary = |version| {
+            let commit = log::read(self.storage.as_ref(), version).map_err(|e| e.in_file(&place));
+            commit.map(|commit| Some(summarise(version, commit?.actions))).transpose()
         };
-        (0..=self.snapshot.version).rev().take(limit).map(summary).collect()
+        (0..=self.snapshot.version).rev().take(limit).map_while(summary).collect()
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Spec: PROTOCOL.md, "Delta Log Entries".
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::storage::{Storage, is_not_found};
 
 use super::actions::{self, Action};
+use super::checkpoint::{self, Checkpoint};
 
 /// The folder of the log, as a prefix to list.
 pub(super) const FOLDER: &str = "_delta_log/";
@@ -22,11 +25,20 @@ pub(super) fn path(version: u64) -> String {
     format!("{FOLDER}{version:020}.json")
 }
 
-/// The versions whose commits can be read to fold the table from its beginning: 0 to the returned one; `None` if there
-/// is no log. A log that starts later needs a checkpoint: [`Error::Unsupported`]. One with gaps is [`Error::Corrupt`].
-pub(super) fn last_version(storage: &dyn Storage) -> Result<Option<u64>> {
-    let mut next = 0;
-    let mut checkpoint = None;
+/// What there is of a log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Where it begins; none: with version 0.
+    pub checkpoint: Option<Checkpoint>,
+    /// Its last version.
+    pub last: u64,
+}
+
+/// What there is of the log that a table can be folded from; `None` if there is nothing. A log that is whole from version 0
+/// needs no checkpoint, one that is not begins with the last checkpoint. One with gaps behind it is [`Error::Corrupt`], one
+/// that only has checkpoints of another kind [`Error::Unsupported`].
+pub(super) fn extent(storage: &dyn Storage) -> Result<Option<Extent>> {
+    let (mut commits, mut parts, mut other) = (Vec::new(), BTreeMap::<(u64, u64), Vec<(u64, String)>>::new(), None);
     for entry in storage.list(FOLDER)? {
         let name = entry.path.strip_prefix(FOLDER).unwrap_or_default();
         let Some((version, ending)) = name.split_at_checked(20) else { continue };
@@ -34,30 +46,50 @@ pub(super) fn last_version(storage: &dyn Storage) -> Result<Option<u64>> {
         else {
             continue;
         };
-        if ending.starts_with(".checkpoint.") {
-            checkpoint = checkpoint.or(Some(version));
-        } else if ending == ".json" {
+        if ending == ".json" {
             // Listed in order, because all names have the same length.
-            if version != next {
-                return Err(gap(next, version, checkpoint).in_file(storage.name()));
-            }
-            next = version + 1;
+            commits.push(version);
+        } else if let Some((part, of)) = checkpoint::part(ending) {
+            parts.entry((version, of)).or_default().push((part, entry.path));
+        } else if ending.starts_with(".checkpoint.") {
+            other = other.max(Some(version));
         }
     }
-    match (next.checked_sub(1), checkpoint) {
-        (None, Some(checkpoint)) => Err(gap(0, checkpoint, Some(checkpoint)).in_file(storage.name())),
-        (last, _) => Ok(last),
+    let whole = parts.into_iter().rfind(|((_, of), parts)| parts.len() as u64 == *of);
+    let checkpoint = whole.map(|((version, _), mut parts)| {
+        parts.sort_unstable();
+        Checkpoint { version, files: parts.into_iter().map(|(_, path)| path).collect() }
+    });
+    let last = commits.last().copied();
+    // Where the next gap is, from a version on.
+    let gap = |from: u64| {
+        let behind = commits.iter().copied().filter(|&version| version >= from);
+        (from..).zip(behind).find(|(expected, version)| expected != version)
+    };
+    let place = |e: Error| e.in_file(storage.name());
+    match (last, checkpoint) {
+        (None, None) if other.is_none() => Ok(None),
+        (Some(last), _) if gap(0).is_none() => Ok(Some(Extent { checkpoint: None, last })),
+        (last, Some(checkpoint)) => match gap(checkpoint.version + 1) {
+            None => {
+                let last = last.unwrap_or(0).max(checkpoint.version);
+                Ok(Some(Extent { checkpoint: Some(checkpoint), last }))
+            }
+            Some((missing, found)) => Err(place(missing_before(missing, found))),
+        },
+        (last, None) => match (gap(0), other) {
+            (Some((missing, found)), None) => Err(place(missing_before(missing, found))),
+            (_, other) => Err(place(Error::unsupported(format!(
+                "the table's log starts from the checkpoint of version {}, which is not a classic one; this version of the \
+                 program reads no others",
+                other.or(last).unwrap_or(0)
+            )))),
+        },
     }
 }
 
-fn gap(missing: u64, found: u64, checkpoint: Option<u64>) -> Error {
-    match checkpoint {
-        Some(checkpoint) if checkpoint >= missing => Error::unsupported(format!(
-            "the table's log starts from the checkpoint of version {checkpoint}, and this version of the program reads \
-             no checkpoints yet, only logs that are whole from version 0"
-        )),
-        _ => Error::corrupt(format!("is missing from the table's log, which has version {found}")).in_version(missing),
-    }
+fn missing_before(missing: u64, found: u64) -> Error {
+    Error::corrupt(format!("is missing from the table's log, which has version {found}")).in_version(missing)
 }
 
 /// Reads one version; `None` if there is no such version.

@@ -19,6 +19,7 @@
 //! - Of two transactions that change the same thing, one gets [`Error::Conflict`].
 
 mod actions;
+mod checkpoint;
 mod columns;
 mod commit;
 mod compact;
@@ -124,10 +125,13 @@ impl Table {
     /// Opens the table in this storage if there is one.
     pub fn open_if_exists(storage: Arc<dyn Storage>) -> Result<Option<Table>> {
         let place = storage.name();
-        let Some(last) = log::last_version(storage.as_ref())? else { return Ok(None) };
+        let Some(log::Extent { checkpoint, last }) = log::extent(storage.as_ref())? else { return Ok(None) };
         let vanished = |version| Error::corrupt("vanished from the table's log while it was read").in_version(version);
         let commit = |version| log::read(storage.as_ref(), version)?.ok_or_else(|| vanished(version));
-        let snapshot = Snapshot::fold((0..=last).map(commit)).map_err(|e| e.in_file(place))?;
+        let base = checkpoint.map(|checkpoint| checkpoint::read(storage.as_ref(), &checkpoint)).transpose()?;
+        let first = base.as_ref().map_or(0, |base| base.version + 1);
+        let commits = base.map(Ok).into_iter().chain((first..=last).map(commit));
+        let snapshot = Snapshot::fold(commits).map_err(|e| e.in_file(place))?;
         Ok(Some(Table { storage, snapshot }))
     }
 

@@ -35,7 +35,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The table after these commits, which start at version 0.
+    /// The table after these commits, which start at version 0 or with what a checkpoint holds.
     pub(super) fn fold(commits: impl Iterator<Item = Result<Commit>>) -> Result<Snapshot> {
         let mut protocol = None;
         let mut metadata = None;
@@ -43,7 +43,7 @@ impl Snapshot {
         let mut last = None;
         for commit in commits {
             let commit = commit?;
-            let expected = last.map_or(0, |version: u64| version + 1);
+            let expected = last.map_or(commit.version, |version: u64| version + 1);
             if commit.version != expected {
                 return Err(Error::corrupt("is missing from the table's log").in_version(expected));
             }

@@ -157,6 +157,20 @@ def compacted(judge):
     judge.check("delta-rs' table: compact", hypostyle, "compact", table)
     judge.check("delta-rs' table: compacted files", lambda: assert_same_values(len(live_files(table)), 2))
     judge.check("delta-rs' table: compacted rows", lambda: assert_same_values(DeltaTable(table).to_pyarrow_table(), rows))
+    table = judge.path("cleaned")
+    for at in range(4):
+        write_deltalake(table, rows.slice(at * 20, 20), partition_by=["kind"], mode="append")
+    DeltaTable(table).delete("id < 5")
+    DeltaTable(table).create_checkpoint()
+    for version in range(4):
+        os.remove(os.path.join(table, "_delta_log", f"{version:020}.json"))
+    write_deltalake(table, rows.slice(80, 10), mode="append")
+    out = judge.path("cleaned.parquet")
+    judge.check("delta-rs' checkpoint: convert", hypostyle, "convert", table, out)
+    judge.check("delta-rs' checkpoint: rows", lambda: assert_same_values(pq.read_table(out), rows.slice(5)))
+    judge.check("delta-rs' checkpoint: compact", hypostyle, "compact", table)
+    judge.check("delta-rs' checkpoint: delta-rs goes on", lambda: assert_same_values(DeltaTable(table).to_pyarrow_table(), rows.slice(5)))
+    table = judge.path("compacted-others")
     judge.check("delta-rs' table: delta-rs goes on", lambda: write_deltalake(table, rows.slice(0, 1), mode="append"))
 
 
