@@ -56,6 +56,9 @@ pub(super) struct Ingest {
     /// Memory for rows and pages being built and text being read
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory_bytes: Option<usize>,
+    /// Threads: one reads, the others encode
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threads: usize,
     /// Sort rows by this column within each row group
     #[arg(long, value_name = "COLUMN")]
     sort_by: Option<String>,
@@ -189,6 +192,7 @@ impl Ingest {
         options.max_open = self.max_open.unwrap_or(options.max_open);
         options.target_file_bytes = self.target_file_bytes.unwrap_or(options.target_file_bytes);
         options.memory_bytes = self.memory_bytes.unwrap_or(options.memory_bytes);
+        options.threads = self.threads;
         options.replay_bytes_max = self.replay_bytes_max.unwrap_or(options.replay_bytes_max);
         Ok(options)
     }

@@ -19,6 +19,7 @@
 
 mod audit;
 mod dead;
+mod encode;
 pub(crate) mod infer;
 mod options;
 pub(crate) mod rows;

@@ -52,6 +52,9 @@ pub struct IngestOptions {
     pub commit_windows: usize,
     /// Commits closed windows no later than this after the last commit.
     pub commit_interval: Duration,
+    /// Threads that decode records, the caller's, and encode rows, the others; 1. With more than one, a file may be closed by
+    /// its size a batch later.
+    pub threads: usize,
     /// How many closed files are made durable at a time, on a thread each; 0: one after the other, on the caller's thread.
     pub finish_threads: usize,
     /// Leaves a partition that gives nothing for this long out of the watermark.
@@ -103,6 +106,7 @@ impl IngestOptions {
             replay_bytes_max: 256 << 20,
             commit_windows: 16,
             commit_interval: Duration::from_secs(5),
+            threads: 1,
             finish_threads: 4,
             idle_after: Duration::from_secs(10),
             writer: WriterOptions::default(),

@@ -141,7 +141,7 @@ impl Ingest {
             known.filter(|known| partitions.iter().all(|p| p.id.0 != *known)).map(str::to_owned).collect();
         let files = table.snapshot().file_schema();
         let recipe = FileRecipe::new(schema, files, options.writer.clone(), options.sort_by.as_deref())?;
-        let mut sink = Sink::new(options.clone(), recipe, rules, table, dead, sinks);
+        let mut sink = Sink::new(options.clone(), recipe, rules, table, dead, sinks)?;
         sink.summary.gone = gone;
         Ok(Ingest { log, options, decoder, sources, sink, has_failed: false })
     }

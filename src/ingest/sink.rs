@@ -11,13 +11,13 @@ use serde_json::json;
 
 use super::IngestOptions;
 use super::dead::{DeadLetters, domain};
+use super::encode::Encoders;
 use super::rows::Row;
 use super::state::{Admit, Ledger, PartitionState, Rules};
 use super::summary::Summary;
-use super::window::{FileRecipe, FinishedFile, Finishing, OpenWindow};
+use super::window::{FileRecipe, Files, FinishedFile, Finishing, OpenWindow};
 use crate::error::{Error, Result};
 use crate::log::{Log, Offset, PartitionId, RecordSpan};
-use crate::storage::Storage;
 use crate::table::{AddFile, PartitionValues, Table, partition};
 
 /// The tag of the files of a sink.
@@ -26,9 +26,8 @@ pub(super) const SINK_TAG: &str = "hypostyle.sink";
 /// Everything of a sink but its reading.
 pub(super) struct Sink {
     options: IngestOptions,
-    recipe: Arc<FileRecipe>,
+    files: Files,
     rules: Rules,
-    storage: Arc<dyn Storage>,
     table: Table,
     table_schema: SchemaRef,
     dead: DeadLetters,
@@ -70,13 +69,15 @@ impl Sink {
         table: Table,
         dead: DeadLetters,
         partitions: Vec<SinkPartition>,
-    ) -> Sink {
+    ) -> Result<Sink> {
         let version = table.snapshot().version;
-        Sink {
-            storage: Arc::clone(table.storage()),
+        let encoders = options.threads.saturating_sub(1);
+        let encoders = if encoders > 0 { Some(Encoders::new(encoders)?) } else { None };
+        let files = Files { recipe: Arc::new(recipe), storage: Arc::clone(table.storage()), encoders };
+        Ok(Sink {
             table_schema: Arc::clone(&table.snapshot().schema),
             options,
-            recipe: Arc::new(recipe),
+            files,
             rules,
             table,
             dead,
@@ -91,7 +92,7 @@ impl Sink {
             version,
             in_doubt: false,
             summary: Summary { version: Some(version), ..Summary::default() },
-        }
+        })
     }
 
     pub(super) fn open_windows(&self) -> usize {
@@ -116,7 +117,7 @@ impl Sink {
         }
         let Some(open) = self.open.get_mut(&window) else { return Err(Error::invalid("no window")) };
         open.written_at = self.block;
-        open.push(row, &self.recipe, self.storage.as_ref())?;
+        open.push(row, &self.files)?;
         if open.file_bytes() >= self.options.target_file_bytes {
             self.close(window)?;
         }
@@ -195,7 +196,7 @@ impl Sink {
         let end = window.saturating_add(self.options.window_us());
         let is_late = self.watermark_us.is_some_and(|watermark| end <= watermark);
         let path = self.table.data_path(&self.values(window)?);
-        self.open.insert(window, OpenWindow::new(path, &self.recipe, self.block, is_late)?);
+        self.open.insert(window, OpenWindow::new(path, &self.files.recipe, self.block, is_late)?);
         Ok(())
     }
 
@@ -211,7 +212,7 @@ impl Sink {
             self.take_finished()?;
         }
         let threaded = self.options.finish_threads > 0;
-        self.finishing.start(window, open, Arc::clone(&self.recipe), Arc::clone(&self.storage), threaded)?;
+        self.finishing.start(window, open, &self.files, threaded)?;
         if threaded { Ok(()) } else { self.take_finished() }
     }
 
@@ -229,6 +230,10 @@ impl Sink {
     /// closed instead, because many small row groups are no good.
     fn keep_within_memory(&mut self) -> Result<()> {
         let budget = self.options.memory_bytes.saturating_sub(READING_BYTES);
+        if self.memory_bytes() > budget {
+            // What threads have encoded by now takes less.
+            self.open.values_mut().try_for_each(OpenWindow::settle)?;
+        }
         while self.memory_bytes() > budget {
             if self.finishing.len() > 0 {
                 self.take_finished()?;
@@ -244,7 +249,7 @@ impl Sink {
                 continue;
             }
             let Some(open) = self.open.get_mut(&largest) else { return Ok(()) };
-            open.flush(&self.recipe, self.storage.as_ref())?;
+            open.flush(&self.files)?;
             if open.memory_bytes() > memory_bytes / 2 {
                 // It is not rows that take the memory.
                 self.close(largest)?;
@@ -361,13 +366,14 @@ impl Sink {
             self.version,
             e.message()
         ))
-        .in_file(self.storage.name())
+        .in_file(self.files.storage.name())
         .with_source(e)
     }
 
     /// Removes what was written and is not committed, as far as that is sure; `vacuum` finds the rest.
     pub(super) fn abandon(&mut self) {
-        // Open files have no name yet: dropping them removes them.
+        // Open files have no name yet: dropping them removes them, once nobody writes to them.
+        self.open.values_mut().for_each(|open| drop(open.settle()));
         self.open.clear();
         while self.finishing.len() > 0 {
             let _ = self.take_finished();
@@ -376,7 +382,7 @@ impl Sink {
             return;
         }
         for file in self.closed.drain(..) {
-            let _ = self.storage.remove(&file.add.path);
+            let _ = self.files.storage.remove(&file.add.path);
         }
     }
 }

@@ -10,6 +10,7 @@ use arrow_ord::sort::{SortColumn, SortOptions, lexsort_to_indices};
 use arrow_schema::SchemaRef;
 use arrow_select::take::take_record_batch;
 
+use super::encode::{Coming, Encoders};
 use super::rows::{Columns, Row};
 use super::schema::RowSchema;
 use crate::error::{Error, Result};
@@ -55,14 +56,36 @@ impl FileRecipe {
 pub(super) struct OpenWindow {
     path: String,
     columns: Columns,
-    /// Made when the first batch is full.
-    writer: Option<FileWriter>,
+    writer: Writer,
     rows: u64,
     pub opened: Instant,
     /// The number of the block that wrote to it last.
     pub written_at: u64,
     /// True when event time had passed its end before it was opened.
     pub is_late: bool,
+}
+
+/// Who has the writer of a window's file.
+enum Writer {
+    /// It is made when the first batch is full.
+    Nobody,
+    Here(Box<FileWriter>),
+    /// A thread, which encodes a batch.
+    Away {
+        back: Coming<Result<FileWriter>>,
+        /// Before it, with the batch.
+        memory_bytes: usize,
+        /// Before it.
+        file_bytes: u64,
+    },
+}
+
+/// Where a sink's files come from.
+pub(super) struct Files {
+    pub recipe: Arc<FileRecipe>,
+    pub storage: Arc<dyn Storage>,
+    /// Threads that encode; none: whoever pushes rows does.
+    pub encoders: Option<Encoders>,
 }
 
 /// A window's finished file.
@@ -105,15 +128,9 @@ impl Finishing {
     }
 
     /// Finishes a window's file: on a thread, or at once.
-    pub(super) fn start(
-        &mut self,
-        window: i64,
-        open: OpenWindow,
-        recipe: Arc<FileRecipe>,
-        storage: Arc<dyn Storage>,
-        threaded: bool,
-    ) -> Result<()> {
+    pub(super) fn start(&mut self, window: i64, open: OpenWindow, files: &Files, threaded: bool) -> Result<()> {
         let (rows, memory_bytes) = (open.rows, open.memory_bytes());
+        let (recipe, storage) = (Arc::clone(&files.recipe), Arc::clone(&files.storage));
         let work = if threaded {
             let finish = move || open.finish(&recipe, storage.as_ref());
             let thread = std::thread::Builder::new().name("ingest-finish".into()).spawn(finish);
@@ -143,65 +160,119 @@ impl Finishing {
 impl OpenWindow {
     pub(super) fn new(path: String, recipe: &FileRecipe, block: u64, is_late: bool) -> Result<OpenWindow> {
         let columns = Columns::new(&recipe.schema, Arc::clone(&recipe.arrow))?;
-        Ok(OpenWindow { path, columns, writer: None, rows: 0, opened: Instant::now(), written_at: block, is_late })
+        let (opened, writer) = (Instant::now(), Writer::Nobody);
+        Ok(OpenWindow { path, columns, writer, rows: 0, opened, written_at: block, is_late })
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.columns.memory_bytes() + self.writer.as_ref().map_or(0, FileWriter::memory_bytes)
+        let writer = match &self.writer {
+            Writer::Nobody => 0,
+            Writer::Here(writer) => writer.memory_bytes(),
+            Writer::Away { memory_bytes, .. } => *memory_bytes,
+        };
+        self.columns.memory_bytes() + writer
     }
 
+    /// Of rows that a thread encodes, those that it has got before are counted.
     pub(super) fn file_bytes(&self) -> u64 {
-        self.writer.as_ref().map_or(0, FileWriter::file_bytes)
+        match &self.writer {
+            Writer::Nobody => 0,
+            Writer::Here(writer) => writer.file_bytes(),
+            Writer::Away { file_bytes, .. } => *file_bytes,
+        }
     }
 
-    pub(super) fn push(&mut self, row: &Row<'_>, recipe: &FileRecipe, storage: &dyn Storage) -> Result<()> {
+    pub(super) fn push(&mut self, row: &Row<'_>, files: &Files) -> Result<()> {
         self.columns.push(row)?;
         self.rows += 1;
-        let (rows_max, bytes_max) = match recipe.sort_by {
+        let (rows_max, bytes_max) = match files.recipe.sort_by {
             None => (BATCH_ROWS, BATCH_BYTES),
             Some(_) => (SORT_ROWS, SORT_BYTES),
         };
         if self.columns.rows() >= rows_max || self.columns.memory_bytes() >= bytes_max {
-            self.write(recipe, storage)?;
+            self.write(files)?;
         }
         Ok(())
     }
 
+    /// Waits for the thread that has the writer, if one has.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.writer = match std::mem::replace(&mut self.writer, Writer::Nobody) {
+            Writer::Away { back, .. } => Writer::Here(Box::new(back.wait()??)),
+            writer => writer,
+        };
+        Ok(())
+    }
+
     /// Ends the row group, so that nothing but indexes stays in memory.
-    pub(super) fn flush(&mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<()> {
-        self.write(recipe, storage)?;
-        self.writer.as_mut().map_or(Ok(()), FileWriter::flush)
+    pub(super) fn flush(&mut self, files: &Files) -> Result<()> {
+        self.write(files)?;
+        self.settle()?;
+        if let Writer::Here(writer) = &mut self.writer { writer.flush() } else { Ok(()) }
     }
 
     fn finish(mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<FinishedFile> {
-        self.write(recipe, storage)?;
-        let Some(writer) = self.writer else { return Err(Error::invalid("a window without rows has no file")) };
+        self.settle()?;
+        let mut writer = self.take_writer();
+        if self.columns.rows() > 0 {
+            writer = Some(encode(writer, &self.columns.take()?, &self.path, recipe, storage)?);
+        }
+        let Some(writer) = writer else { return Err(Error::invalid("a window without rows has no file")) };
         Ok(FinishedFile { written: writer.finish()?, path: self.path })
     }
 
-    /// Hands the gathered rows to the writer.
-    fn write(&mut self, recipe: &FileRecipe, storage: &dyn Storage) -> Result<()> {
+    /// Hands the gathered rows to the writer. A thread has one batch of a window at a time, so that what is decided by the
+    /// file's size does not depend on who is faster.
+    fn write(&mut self, files: &Files) -> Result<()> {
         if self.columns.rows() == 0 {
             return Ok(());
         }
         let batch = self.columns.take()?;
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => none.insert(FileWriter::new(
-                storage.create(&self.path)?,
-                Arc::clone(&recipe.arrow),
-                recipe.writer.clone(),
-            )?),
+        self.settle()?;
+        let before = self.file_bytes();
+        let memory_bytes = self.memory_bytes() + batch.get_array_memory_size();
+        let writer = self.take_writer();
+        let Some(encoders) = &files.encoders else {
+            let writer = encode(writer, &batch, &self.path, &files.recipe, files.storage.as_ref())?;
+            self.writer = Writer::Here(Box::new(writer));
+            return Ok(());
         };
-        match recipe.sort_by {
-            None => writer.write(&batch),
-            Some(column) => {
-                writer.write(&sorted(&batch, column)?)?;
-                // Sorted is a row group, not a file: the next rows begin from the smallest again.
-                writer.flush()
-            }
+        let (recipe, storage, path) = (Arc::clone(&files.recipe), Arc::clone(&files.storage), self.path.clone());
+        let back = encoders.start(move || encode(writer, &batch, &path, &recipe, storage.as_ref()));
+        self.writer = Writer::Away { back, memory_bytes, file_bytes: before };
+        Ok(())
+    }
+
+    /// The writer, if it is here.
+    fn take_writer(&mut self) -> Option<FileWriter> {
+        match std::mem::replace(&mut self.writer, Writer::Nobody) {
+            Writer::Here(writer) => Some(*writer),
+            Writer::Nobody | Writer::Away { .. } => None,
         }
     }
+}
+
+/// Writes a batch of a window, to a new file if there is no writer yet.
+fn encode(
+    writer: Option<FileWriter>,
+    batch: &RecordBatch,
+    path: &str,
+    recipe: &FileRecipe,
+    storage: &dyn Storage,
+) -> Result<FileWriter> {
+    let mut writer = match writer {
+        Some(writer) => writer,
+        None => FileWriter::new(storage.create(path)?, Arc::clone(&recipe.arrow), recipe.writer.clone())?,
+    };
+    match recipe.sort_by {
+        None => writer.write(batch)?,
+        Some(column) => {
+            writer.write(&sorted(batch, column)?)?;
+            // Sorted is a row group, not a file: the next rows begin from the smallest again.
+            writer.flush()?;
+        }
+    }
+    Ok(writer)
 }
 
 /// The rows by one column, nulls last; equal ones stay in the order in which they came.

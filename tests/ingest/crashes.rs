@@ -213,3 +213,31 @@ fn an_operation_that_fails_costs_nothing() {
     }
     assert!(failed > 50, "{failed}");
 }
+
+/// Batches are encoded by other threads, which meet the fault.
+#[test]
+fn an_operation_that_fails_on_a_thread_costs_nothing() {
+    let parts = (0..3).map(|part| records(part * 10_000, (0..10_000).map(|at| at % 120)));
+    let text: String = parts.chain(["bad\n".into()]).collect();
+    let world = World::new(&[("a.ndjson", &text)]);
+    let run = |disk: &Faulty| {
+        let (table, dead) = (Folder::at(disk, "table"), Folder::at(disk, "dead"));
+        let options = IngestOptions { threads: 3, target_file_bytes: 40_000, ..busy() };
+        Ingest::new(Box::new(world.log()), table, dead, options)?.run(&AtomicBool::new(false), &mut |_| {})
+    };
+    let whole = Faulty::new(&Memory::new(), FaultPlan::default());
+    assert!(run(&whole).unwrap().files > 2);
+    let mut failed = 0;
+    for at in 1..=whole.operations() {
+        let fault = [Fault::NoSpace, Fault::Io, Fault::AnswerLost, Fault::ShortWrite][at as usize % 4];
+        let disk =
+            Faulty::new(&Memory::new(), FaultPlan { seed: at, faults: vec![(at, fault)], ..FaultPlan::default() });
+        if let Err(e) = run(&disk) {
+            failed += 1;
+            assert!(matches!(e, Error::Io(_)), "{fault:?} at {at}: {e}");
+            run(&disk).unwrap_or_else(|e| panic!("{fault:?} at {at}: {e}"));
+        }
+        check_whole(&world, &disk.after_crash(at));
+    }
+    assert!(failed > 10, "{failed}");
+}

@@ -125,6 +125,28 @@ fn a_file_is_closed_at_its_size() {
     assert!(summary.files >= 4, "{}", summary.files);
 }
 
+/// Two windows, each of many batches, from one thread to several.
+#[test]
+fn threads_encode_what_one_would() {
+    let text: String =
+        (0..60_000i64).map(|n| record(n % 120, n.wrapping_mul(0x9E37_79B9_7F4A_7C15u64 as i64))).collect();
+    let world = World::new(&[("a.ndjson", &text)]);
+    for (sort_by, target, files) in [(None, 128 << 20, 2..=2), (None, 100_000, 4..=20), (Some("t"), 128 << 20, 2..=2)] {
+        for threads in [1, 2, 4] {
+            let world = World { source: world.source.clone(), ..World::default() };
+            let mut options = options();
+            options.threads = threads;
+            options.sort_by = sort_by.map(str::to_owned);
+            options.target_file_bytes = target;
+            options.lateness = Some(Duration::from_secs(86_400));
+            let summary = world.run_all(options);
+            assert!(files.contains(&summary.files), "{} files on {threads} threads", summary.files);
+            assert_eq!(world.rows(), world.expected(), "{sort_by:?} {target} on {threads} threads");
+            world.check_books();
+        }
+    }
+}
+
 #[test]
 fn rows_are_sorted_in_each_row_group_if_asked() {
     let world = World::new(&[("a.ndjson", &records(0, (0..5_000).map(|at| at * 37 % 60)))]);
@@ -161,17 +183,21 @@ fn memory_stays_within_its_bound() {
         .map(|n| record((n * 61) % 2_400, n).replace("}\n", &format!(",\"s\":\"{}\"}}\n", noisy(n))))
         .collect();
     let world = World::new(&[("a.ndjson", &text)]);
-    let mut tight = options();
-    tight.memory_bytes = 16 << 20;
-    tight.lateness = Some(Duration::from_secs(86_400 * 7));
-    let mut most = 0;
-    let mut ingest = world.open(tight).unwrap();
-    let summary = ingest.run(&false.into(), &mut |p| most = most.max(p.memory_bytes)).unwrap();
-    assert_eq!(world.rows().len(), 100_000);
-    assert_eq!(world.rows(), world.expected());
-    assert!(most > 4 << 20 && most < 16 << 20, "{most}");
-    // Row groups end for it, not files.
-    assert!(summary.files < 80, "{}", summary.files);
+    for threads in [1, 3] {
+        let world = World { source: world.source.clone(), ..World::default() };
+        let mut tight = options();
+        tight.threads = threads;
+        tight.memory_bytes = 16 << 20;
+        tight.lateness = Some(Duration::from_secs(86_400 * 7));
+        let mut most = 0;
+        let mut ingest = world.open(tight).unwrap();
+        let summary = ingest.run(&false.into(), &mut |p| most = most.max(p.memory_bytes)).unwrap();
+        assert_eq!(world.rows().len(), 100_000);
+        assert_eq!(world.rows(), world.expected());
+        assert!(most > 4 << 20 && most < 16 << 20, "{most} on {threads} threads");
+        // Row groups end for it, not files.
+        assert!(summary.files < 80, "{} on {threads} threads", summary.files);
+    }
 }
 
 #[test]
