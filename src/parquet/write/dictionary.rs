@@ -19,36 +19,51 @@ pub(super) struct Numbers<T> {
     /// The bits of a value, and its index.
     table: HashTable<(u64, u32)>,
     seed: u64,
-    last: Option<(u64, u32)>,
 }
 
 impl<T: Native> Numbers<T> {
     pub fn new() -> Numbers<T> {
-        Numbers { values: Vec::new(), table: HashTable::new(), seed: *SEED, last: None }
+        Numbers { values: Vec::new(), table: HashTable::new(), seed: *SEED }
     }
 
     /// Appends the index of each value; values not met before get the next ones.
     pub fn indices(&mut self, values: &[T], out: &mut Vec<u32>) {
-        let seed = self.seed;
-        out.extend(values.iter().map(|&value| {
-            let bits = value.bits();
-            if let Some((last, index)) = self.last
-                && last == bits
-            {
-                return index;
+        let next = values.get(1..).unwrap_or_default();
+        let repeats = values.iter().zip(next).filter(|(a, b)| a.bits() == b.bits()).count();
+        // Looking at the value before pays where most are the same: the branch is foretold then, and costs more than it saves else.
+        if repeats * 2 < values.len() {
+            out.extend(values.iter().map(|&value| self.index(value)));
+            return;
+        }
+        let mut last = None;
+        out.extend(values.iter().map(|&value| match last {
+            Some((bits, index)) if bits == value.bits() => index,
+            _ => {
+                let index = self.index(value);
+                last = Some((value.bits(), index));
+                index
             }
-            let index = match self.table.entry(hash(bits, seed), |e| e.0 == bits, |e| hash(e.0, seed)) {
-                Entry::Occupied(entry) => entry.get().1,
-                Entry::Vacant(entry) => {
-                    let index = self.values.len() as u32;
-                    entry.insert((bits, index));
-                    self.values.push(value);
-                    index
-                }
-            };
-            self.last = Some((bits, index));
-            index
         }));
+    }
+
+    #[inline]
+    fn index(&mut self, value: T) -> u32 {
+        let bits = value.bits();
+        let hash = hash(bits, self.seed);
+        match self.table.find(hash, |of| of.0 == bits) {
+            Some(&(_, index)) => index,
+            None => self.add(hash, value),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add(&mut self, hash: u64, value: T) -> u32 {
+        let index = self.values.len() as u32;
+        let seed = self.seed;
+        self.table.insert_unique(hash, (value.bits(), index), |of| self::hash(of.0, seed));
+        self.values.push(value);
+        index
     }
 
     pub fn len(&self) -> usize {
@@ -59,7 +74,6 @@ impl<T: Native> Numbers<T> {
     pub fn freeze(&mut self, len: usize) {
         self.values.truncate(len);
         self.table = HashTable::new();
-        self.last = None;
     }
 
     /// The values, by index.
