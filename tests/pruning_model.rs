@@ -21,7 +21,7 @@ use bytes::Bytes;
 use generate::Random;
 use generate::nested::array;
 use hypostyle::parquet::compress::Compression;
-use hypostyle::parquet::format::{FileMetaData, Statistics, Type, footer};
+use hypostyle::parquet::format::{Encoding, FileMetaData, Statistics, Type, footer};
 use hypostyle::parquet::read::{FileReader, Pruning, ReaderOptions, ScanOptions};
 use hypostyle::parquet::write::{BloomFilters, ColumnOptions, Compatibility, FileWriter, PageVersion, WriterOptions};
 use hypostyle::predicate::{Predicate, sql};
@@ -201,7 +201,24 @@ fn file(types: &[(DataType, u64)], rows: usize, random: &mut Random) -> Option<(
         }
         _ => batch,
     };
-    let bytes = write(&batch, options(random))?;
+    let mut options = options(random);
+    for field in batch.schema().fields() {
+        if random.below(3) > 0 {
+            continue;
+        }
+        let encodings: &[Encoding] = match field.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                &[Encoding::DeltaByteArray, Encoding::DeltaByteArray, Encoding::DeltaLengthByteArray]
+            }
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => &[Encoding::DeltaByteArray],
+            DataType::Int32 | DataType::Int64 => &[Encoding::DeltaBinaryPacked],
+            _ => continue,
+        };
+        let encoding = Some(encodings[random.below(encodings.len() as u64) as usize]);
+        let column = ColumnOptions { dictionary: Some(false), encoding, ..ColumnOptions::default() };
+        options = options.with_column(field.name().clone(), column);
+    }
+    let bytes = write(&batch, options)?;
     Some((bytes, columns.into_iter().map(|(_, path)| path).zip(arrays.iter().map(leaves)).collect()))
 }
 

@@ -15,6 +15,7 @@ pub(super) struct Budget {
     memory: MemoryBudget,
     pages: PageLimits,
     codecs: Codecs,
+    idle: Idle,
 }
 
 /// Contexts that all columns of a thread share: they are large beside what a small column takes.
@@ -58,12 +59,17 @@ impl Budget {
             None => MemoryBudget::new(options.memory_bytes),
         };
         let pages = PageLimits { page_max: options.page_bytes_max, dictionary_max: options.dictionary_bytes_max };
-        Budget { memory, pages, codecs: Codecs::default() }
+        let idle = Idle::new(Reservation { taken: memory.reservation(), pages }, &memory);
+        Budget { memory, pages, codecs: Codecs::default(), idle }
     }
 
-    /// The same, for a scan: with contexts that end with it.
+    /// The same, for a scan: with contexts and buffers that end with it.
     pub(super) fn for_scan(&self) -> Budget {
-        Budget { codecs: Codecs::default(), ..self.clone() }
+        Budget { codecs: Codecs::default(), idle: Idle::new(self.reservation(), &self.memory), ..self.clone() }
+    }
+
+    pub(super) fn idle(&self) -> &Idle {
+        &self.idle
     }
 
     pub(super) fn codecs(&self) -> &Codecs {
@@ -77,12 +83,66 @@ impl Budget {
 
     /// Whether less than an eighth of it is used.
     pub(super) fn is_mostly_free(&self) -> bool {
-        self.memory.used() < self.memory.limit() / 8
+        is_mostly_free(&self.memory)
     }
 
     /// A reservation of nothing yet.
     pub(super) fn reservation(&self) -> Reservation {
         Reservation { taken: self.memory.reservation(), pages: self.pages }
+    }
+}
+
+fn is_mostly_free(memory: &MemoryBudget) -> bool {
+    memory.used() < memory.limit() / 8
+}
+
+/// Buffers of pages that a column of the scan is done with, for the next one: fresh memory costs several times what it costs to
+/// fill it.
+#[derive(Debug, Clone)]
+pub(super) struct Idle {
+    buffers: Arc<Mutex<IdleBuffers>>,
+}
+
+#[derive(Debug)]
+struct IdleBuffers {
+    buffers: Vec<Vec<u8>>,
+    memory: Reservation,
+    budget: MemoryBudget,
+}
+
+/// Buffers that wait at most, as long as most of the budget is free.
+const IDLE_MAX: usize = 2;
+
+impl Idle {
+    fn new(memory: Reservation, budget: &MemoryBudget) -> Idle {
+        let (buffers, budget) = (Vec::new(), budget.clone());
+        Idle { buffers: Arc::new(Mutex::new(IdleBuffers { buffers, memory, budget })) }
+    }
+
+    /// Takes a buffer, if there is room for it.
+    pub(super) fn give(&self, buffer: Vec<u8>) {
+        // Nothing panics while it is held.
+        let mut idle = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let IdleBuffers { buffers, memory, budget } = &mut *idle;
+        buffers.push(buffer);
+        buffers.sort_unstable_by_key(|buffer| std::cmp::Reverse(buffer.capacity()));
+        buffers.truncate(IDLE_MAX);
+        if !is_mostly_free(budget) || memory.resize(buffers.iter().map(Vec::capacity).sum()).is_err() {
+            buffers.clear();
+            // It becomes less.
+            let _ = memory.resize(0);
+        }
+    }
+
+    /// The smallest that has room for `bytes`; else an empty one: to grow one that is too small would copy what is in it.
+    pub(super) fn take(&self, bytes: usize) -> Vec<u8> {
+        let mut idle = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let IdleBuffers { buffers, memory, .. } = &mut *idle;
+        let Some(at) = buffers.iter().rposition(|buffer| buffer.capacity() >= bytes) else { return Vec::new() };
+        let buffer = buffers.remove(at);
+        // It becomes less.
+        let _ = memory.resize(buffers.iter().map(Vec::capacity).sum());
+        buffer
     }
 }
 

@@ -18,7 +18,7 @@ use super::budget::{Budget, Reservation};
 use super::column_chunk::ChunkPages;
 use super::decoded::bytes_of;
 use super::levels::Validity;
-use super::page::{Page, PageOpener};
+use super::page::{Coding, Page, PageBytes, PageOpener, Values};
 use super::target::{self, Layout, Target};
 
 #[derive(Debug)]
@@ -48,7 +48,18 @@ pub(super) struct Column {
     dictionary_number: u64,
     /// For what is kept of rows that were judged.
     kept_memory: Reservation,
+    /// Values that were picked from a page and are not in the target yet.
+    picked: Picked,
     array_type: DataType,
+}
+
+/// Byte arrays that were put together from a page in which they share their beginnings.
+#[derive(Debug)]
+struct Picked {
+    values: Values,
+    present: usize,
+    mask: BooleanBufferBuilder,
+    memory: Reservation,
 }
 
 /// What a column read of one chunk.
@@ -99,13 +110,16 @@ impl Column {
             dictionary_len: 0,
             dictionary_number: 0,
             kept_memory: budget.reservation(),
+            picked: Picked::new(budget.reservation()),
             array_type: leaf.data_type.clone(),
             leaf,
         })
     }
 
-    /// Goes to the start of another chunk, of `rows` rows; what is in the batch stays.
-    pub(super) fn start_chunk(&mut self, chunk: ChunkPages, rows: usize) {
+    /// Goes to the start of another chunk, of `rows` rows; what is in the batch stays. With `is_selective`, some of them are
+    /// likely passed over.
+    pub(super) fn start_chunk(&mut self, chunk: ChunkPages, rows: usize, is_selective: bool) {
+        self.opener.picks = is_selective;
         self.chunk = Some(chunk);
         self.target.clear_dictionary();
         self.dictionary_len = 0;
@@ -146,10 +160,21 @@ impl Column {
     /// takes about 0.1 µs.
     pub(super) fn gap_rows(&self) -> usize {
         match self.target.layout() {
-            Layout::Fixed(width) if width <= 8 => 128,
+            // Others are not taken as they stand, but made: decimals of seven bytes.
+            Layout::Fixed(4 | 8) => 128,
             Layout::Fixed(_) | Layout::Variable => 32,
             Layout::Bits | Layout::Nothing => 1024,
         }
+    }
+
+    /// Lets others have what it has of a page of which nothing more is read.
+    pub(super) fn release(&mut self) -> Result<()> {
+        if self.page.rows_left > self.skip || self.chunk.is_none() {
+            return Ok(());
+        }
+        self.skip -= self.page.rows_left;
+        self.page.rows_left = 0;
+        self.opener.give_back(&mut self.page.values.bytes)
     }
 
     /// Passes over the next `rows` rows, when the ones behind are read.
@@ -173,6 +198,7 @@ impl Column {
 
     /// The batch's array; the batch is empty again.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
+        self.picked.move_to(&mut *self.target).map_err(|e| e.in_column(&self.name))?;
         let array = self.target.finish(self.validity.finish()).map_err(|e| e.in_column(&self.name))?;
         self.decoded += bytes_of(&array);
         match &self.array_type {
@@ -188,7 +214,13 @@ impl Column {
         let page = &mut self.page;
         let count = rows.min(page.rows_left);
         let present = page.levels.read(count, &mut self.mask)?;
-        if present == count {
+        if matches!(page.values.coding, Coding::Prefixes) {
+            self.picked.add(&mut page.values, present, count, &self.mask)?;
+            match present == count {
+                true => self.validity.push_present(count),
+                false => self.validity.push_mask(&self.mask),
+            }
+        } else if present == count {
             self.target.read(&mut page.values, count)?;
             self.validity.push_present(count);
         } else {
@@ -213,6 +245,7 @@ impl Column {
 
     /// Opens the next page of which a row is wanted.
     fn next_page(&mut self, missing: usize) -> Result<()> {
+        self.picked.move_to(&mut *self.target).map_err(|e| self.at_page(e))?;
         self.skip -= self.page.rows_left;
         self.page.rows_left = 0;
         let skipped_before = self.skip;
@@ -227,8 +260,9 @@ impl Column {
         };
         if let Some(dictionary) = chunk.take_dictionary(&raw) {
             let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
-            let (bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
-            self.target.set_dictionary(bytes, count).map_err(place)?;
+            let (mut bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
+            self.target.set_dictionary(&mut bytes, count, self.opener.picks).map_err(place)?;
+            self.opener.give_back(&mut bytes)?;
             self.decompressed += page_bytes(&dictionary.header);
             (self.dictionary_len, self.dictionary_number) = (count, self.dictionary_number + 1);
         }
@@ -244,6 +278,57 @@ impl Column {
     #[cold]
     fn at_page(&self, e: Error) -> Error {
         outer_place(e, self.page.offset).in_page(self.page.ordinal).in_column(&self.name)
+    }
+}
+
+impl Picked {
+    fn new(memory: Reservation) -> Picked {
+        let values = Values { coding: Coding::Lengths(0, 0), ..Values::default() };
+        Picked { values, present: 0, mask: BooleanBufferBuilder::new(0), memory }
+    }
+
+    /// Adds the next `rows` rows of a page, of which `present` have a value: those in `mask`, if these are fewer.
+    fn add(&mut self, from: &mut Values, present: usize, rows: usize, mask: &BooleanBufferBuilder) -> Result<()> {
+        let mut bytes = self.values.bytes.reclaim();
+        let all = bytes.len().saturating_add(from.picker.bytes(present)?);
+        let lengths = (self.present + present).saturating_mul(size_of::<i32>());
+        // It doubles where it grows.
+        let room = if all > bytes.capacity() { all.max(bytes.capacity().saturating_mul(2)) } else { bytes.capacity() };
+        self.memory.resize(room.saturating_add(lengths.saturating_mul(2)))?;
+        let mut picker = std::mem::take(&mut from.picker);
+        let read = picker.read(from.bytes(), present, &mut self.values.lengths, &mut bytes);
+        from.picker = picker;
+        self.values.bytes = PageBytes::Own(bytes);
+        read?;
+        self.present += present;
+        match present == rows {
+            true => self.mask.append_n(rows, true),
+            false => self.mask.append_packed_range(0..rows, mask.as_slice()),
+        }
+        Ok(())
+    }
+
+    /// Gives them to the target.
+    fn move_to(&mut self, target: &mut dyn Target) -> Result<()> {
+        if self.mask.is_empty() {
+            return Ok(());
+        }
+        match self.present == self.mask.len() {
+            true => target.read(&mut self.values, self.present)?,
+            false => target.read_spaced(&mut self.values, self.present, &self.mask)?,
+        }
+        let mut bytes = self.values.bytes.reclaim();
+        if bytes.capacity() == 0 {
+            bytes = self.values.spare.take();
+        }
+        bytes.clear();
+        self.memory.resize(bytes.capacity())?;
+        self.values.bytes = PageBytes::Own(bytes);
+        self.values.lengths.clear();
+        self.values.coding = Coding::Lengths(0, 0);
+        self.present = 0;
+        self.mask.truncate(0);
+        Ok(())
     }
 }
 

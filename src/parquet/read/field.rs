@@ -67,7 +67,9 @@ impl FieldReader {
     ) -> Result<()> {
         let chunks = self.chunks(file, data, group, selection, is_selective)?;
         match &mut self.decoder {
-            Decoder::Flat(column) => chunks.into_iter().for_each(|chunk| column.start_chunk(chunk, rows)),
+            Decoder::Flat(column) => {
+                chunks.into_iter().for_each(|chunk| column.start_chunk(chunk, rows, is_selective));
+            }
             Decoder::Nested(column) => column.start_chunks(chunks),
         }
         Ok(())
@@ -142,6 +144,14 @@ impl FieldReader {
         match &mut self.decoder {
             Decoder::Flat(column) => column.skip(rows),
             Decoder::Nested(column) => column.skip(rows),
+        }
+    }
+
+    /// Lets other columns have what it has of a page of which nothing more is read.
+    pub(super) fn release(&mut self) -> Result<()> {
+        match &mut self.decoder {
+            Decoder::Flat(column) => column.release(),
+            Decoder::Nested(_) => Ok(()),
         }
     }
 

@@ -324,8 +324,9 @@ impl NestedLeaf {
         };
         if let Some(dictionary) = chunk.take_dictionary(&raw) {
             let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
-            let (bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
-            self.target.set_dictionary(bytes, count).map_err(place)?;
+            let (mut bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
+            self.target.set_dictionary(&mut bytes, count, false).map_err(place)?;
+            self.opener.give_back(&mut bytes)?;
             self.decompressed += page_bytes(&dictionary.header);
         }
         let opened = self.opener.open(&raw, &self.leaf, chunk.codec, usize::MAX, &mut self.page);

@@ -18,7 +18,7 @@ use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::{delta_binary_packed, delta_byte_array, delta_length_byte_array, rle};
 use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
 
-use super::budget::{Budget, Codecs, Reservation};
+use super::budget::{Budget, Codecs, Idle, Reservation};
 use super::column_chunk::{RawPage, data_values};
 use super::levels::Levels;
 use super::nested_levels::{self, NestedLevels};
@@ -62,7 +62,7 @@ impl PageBytes {
     }
 
     /// The buffer for the next page.
-    fn reclaim(&mut self) -> Vec<u8> {
+    pub(super) fn reclaim(&mut self) -> Vec<u8> {
         match std::mem::take(self) {
             PageBytes::Shared(_) => Vec::new(),
             PageBytes::Own(bytes) => bytes,
@@ -85,7 +85,7 @@ impl Spare {
         Bytes::from_owner(Lent { bytes, spare: self.clone() })
     }
 
-    fn take(&self) -> Vec<u8> {
+    pub(super) fn take(&self) -> Vec<u8> {
         self.lock().pop().unwrap_or_default()
     }
 
@@ -134,6 +134,8 @@ pub(super) struct Values {
     pub coding: Coding,
     /// How far [`Coding::Deltas`] are read.
     pub deltas: delta_binary_packed::Position,
+    /// Those of [`Coding::Prefixes`].
+    pub picker: delta_byte_array::Picker,
 }
 
 /// How the values are coded, and how far they are read.
@@ -151,6 +153,8 @@ pub(super) enum Coding {
     Split(usize),
     /// DELTA_BINARY_PACKED, from [`Values::deltas`] on.
     Deltas,
+    /// DELTA_BYTE_ARRAY, to be picked from by [`Values::picker`]: targets are given what was picked.
+    Prefixes,
 }
 
 impl Default for Coding {
@@ -189,6 +193,7 @@ pub(super) struct Page {
 #[derive(Debug)]
 pub(super) struct PageOpener {
     codecs: Codecs,
+    idle: Idle,
     verify_crc: bool,
     memory: Reservation,
     /// What a page takes that was decrypted.
@@ -197,13 +202,15 @@ pub(super) struct PageOpener {
     plain: Vec<u8>,
     /// Encodings whose values need not be turned into PLAIN.
     takes: &'static [Encoding],
+    /// Whether values that are passed over need not be made.
+    pub picks: bool,
 }
 
 impl PageOpener {
     pub(super) fn new(verify_crc: bool, budget: &Budget) -> PageOpener {
         let (memory, decrypted) = (budget.reservation(), budget.reservation());
-        let codecs = budget.codecs().clone();
-        PageOpener { codecs, verify_crc, memory, decrypted, plain: Vec::new(), takes: &[] }
+        let (codecs, idle) = (budget.codecs().clone(), budget.idle().clone());
+        PageOpener { codecs, idle, verify_crc, memory, decrypted, plain: Vec::new(), takes: &[], picks: false }
     }
 
     /// For a target that [`takes`](super::target::Target::takes) these encodings.
@@ -312,6 +319,15 @@ impl PageOpener {
                 values.start += before;
                 Coding::Lengths(0, 0)
             }
+            Encoding::DeltaByteArray if is_taken && self.picks && leaf.physical == Type::ByteArray => {
+                let held = values.bytes.len().saturating_add(lengths_bytes(values_max).saturating_mul(2));
+                self.memory.resize(held)?;
+                let mut picker = std::mem::take(&mut values.picker);
+                let started = picker.start(values.bytes(), values_max);
+                values.picker = picker;
+                started?;
+                Coding::Prefixes
+            }
             Encoding::DeltaByteArray if is_taken && leaf.physical == Type::ByteArray => {
                 let held = values.bytes.len().saturating_add(lengths_bytes(values_max).saturating_mul(3));
                 self.memory.resize(held)?;
@@ -382,12 +398,27 @@ impl PageOpener {
         if buffer.capacity() == 0 {
             buffer = spare.take();
         }
+        if buffer.capacity() == 0 {
+            buffer = self.idle.take(size);
+        }
         // The buffer keeps the largest page's size.
         let waiting = spare.bytes().saturating_add(self.plain.capacity());
         self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
         let result = self.codecs.with(|codecs| codecs.decompress(codec, &body, &mut buffer, size));
         *out = PageBytes::Own(buffer);
         result
+    }
+
+    /// Takes the buffer of a page that is read no more, for others.
+    pub(super) fn give_back(&mut self, bytes: &mut PageBytes) -> Result<()> {
+        if let PageBytes::Own(buffer) = bytes
+            && buffer.capacity() > 0
+        {
+            let buffer = std::mem::take(buffer);
+            self.memory.resize(self.plain.capacity())?;
+            self.idle.give(buffer);
+        }
+        Ok(())
     }
 
     fn check_crc(&self, raw: &RawPage) -> Result<()> {

@@ -143,6 +143,11 @@ impl ColumnReader {
         }
     }
 
+    /// As [`FieldReader::release`].
+    pub(in crate::parquet::read) fn release(&mut self) -> Result<()> {
+        self.stored().map_or(Ok(()), FieldReader::release)
+    }
+
     /// As [`FieldReader::read`].
     pub(in crate::parquet::read) fn read(&mut self, rows: usize) -> Result<()> {
         match self {

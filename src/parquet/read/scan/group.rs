@@ -103,6 +103,12 @@ impl GroupReader {
         if let Some(filter) = &mut self.filter {
             filter.start(&plan);
         }
+        // What is left of a group is judged at once, if it is little: no page is needed twice then.
+        let few = plan.candidates.rows();
+        let at_once = self.request.batch_rows.saturating_mul(WINDOW_BATCHES_MAX);
+        if few <= at_once && few <= plan.rows / WINDOW_BATCHES_MAX && self.budget.is_mostly_free() {
+            self.window_rows = self.window_rows.max(few);
+        }
         let todo = plan.candidates.clone();
         self.open = Some(Open { plan, todo, at: 0 });
         Ok(())
@@ -228,7 +234,8 @@ impl GroupReader {
         let left = usize::try_from(quota.left).unwrap_or(usize::MAX);
         let most = if is_sure { request.batch_rows.min(left) } else { self.window_rows };
         let part = open.todo.split_front_before(most, end);
-        let mut window = Window::new(part, open.at, self.decoders.len());
+        let next = open.todo.ranges().first().map_or(open.plan.rows, |r| r.start);
+        let mut window = Window::new(part, open.at, next, self.decoders.len());
         open.at = window.end();
         if !is_sure {
             self.counts.rows_read += window.rows() as u64;

@@ -130,10 +130,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The rows of `selection`, of columns that stand before row `start`, of which there are `columns`.
-    pub(super) fn new(selection: Selection, start: usize, columns: usize) -> Window {
+    /// The rows of `selection`, of columns that stand before row `start`, of which there are `columns`, and then go to row
+    /// `end`.
+    pub(super) fn new(selection: Selection, start: usize, end: usize, columns: usize) -> Window {
         let rows = selection.rows();
-        let end = selection.ranges().last().map_or(start, |r| r.end);
         let alive = BooleanBuffer::new_set(rows);
         let slots = std::iter::repeat_with(|| Slot::Unread).take(columns).collect();
         Window { selection, start, end, rows, alive, alive_rows: rows, slots, filters: Vec::new() }
@@ -158,7 +158,9 @@ impl Window {
             Some(Slot::Unread) => {
                 let runs = self.runs(decoder.gap_rows());
                 self.each_range(ColumnReader::skip, &runs, decoder, ColumnReader::read)?;
-                (decoder.finish()?, runs)
+                let array = decoder.finish()?;
+                decoder.release()?;
+                (array, runs)
             }
             Some(Slot::Judged(kept, runs)) => {
                 let Some(flat) = decoder.as_flat() else { return Ok(()) };
@@ -183,6 +185,7 @@ impl Window {
         self.each_range(Column::skip, &runs, decoder, |decoder, rows| {
             decoder.judge(rows, judge, kept.as_mut(), &mut answers)
         })?;
+        decoder.release()?;
         self.keep(&runs, &answers.finish());
         if let Some(slot) = self.slots.get_mut(column) {
             *slot = kept.map_or(Slot::Done, |kept| Slot::Judged(kept, runs));
@@ -359,7 +362,7 @@ mod tests {
     #[test]
     fn a_limit_keeps_the_first_matches_after_those_passed_over() {
         let kept = |skip, left| {
-            let mut window = Window::new(Selection::all(5), 0, 0);
+            let mut window = Window::new(Selection::all(5), 0, 5, 0);
             window.keep(&Runs::all(5), &BooleanBuffer::from(vec![false, true, true, false, true]));
             window.cut(skip, left);
             (window.alive.set_indices().collect::<Vec<_>>(), window.alive_rows)

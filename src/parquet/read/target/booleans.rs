@@ -28,7 +28,7 @@ pub(super) fn new(leaf: &Leaf) -> Option<Box<dyn Target>> {
 }
 
 impl Target for Booleans {
-    fn set_dictionary(&mut self, _: PageBytes, _: usize) -> Result<()> {
+    fn set_dictionary(&mut self, _: &mut PageBytes, _: usize, _: bool) -> Result<()> {
         Err(Error::corrupt("a dictionary of booleans"))
     }
 
@@ -104,7 +104,7 @@ fn append(values: &mut Values, count: usize, out: &mut BooleanBufferBuilder) -> 
             Coding::Rle(decoder.position())
         }
         Coding::Dictionary(_) => return Err(super::no_dictionary()),
-        Coding::Lengths(..) => return Err(super::not_lengths()),
+        Coding::Lengths(..) | Coding::Prefixes => return Err(super::not_lengths()),
         Coding::Split(_) | Coding::Deltas => return Err(super::not_numbers()),
     };
     Ok(())

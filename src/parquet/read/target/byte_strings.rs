@@ -8,7 +8,7 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
 use super::spread::spread_ends;
-use super::{Layout, Target, no_dictionary, not_boolean, not_numbers, utf8};
+use super::{Layout, Target, no_dictionary, not_boolean, not_numbers, not_picked, utf8};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
@@ -132,6 +132,7 @@ impl<O: OffsetSizeTrait + End> ByteStrings<O> {
                 Coding::Dictionary(decoder.position())
             }
             Coding::Rle(_) => return Err(not_boolean()),
+            Coding::Prefixes => return Err(not_picked()),
             Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
         };
         Ok(())
@@ -139,14 +140,14 @@ impl<O: OffsetSizeTrait + End> ByteStrings<O> {
 }
 
 impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
-    fn set_dictionary(&mut self, bytes: PageBytes, count: usize) -> Result<()> {
+    fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, _: bool) -> Result<()> {
         // A string takes four bytes at least.
         let count_max = count.min(bytes.len() / 4);
         self.memory.resize(self.data.len() + bytes.len() + SHORT_BYTES + count_max * size_of::<u32>())?;
         let mut dictionary =
             Dictionary { data: Vec::with_capacity(bytes.len()), ends: Vec::with_capacity(count_max + 1) };
         dictionary.ends.push(0);
-        append_plain(&bytes, count, &mut dictionary.data, &mut dictionary.ends)?;
+        append_plain(bytes, count, &mut dictionary.data, &mut dictionary.ends)?;
         if self.is_utf8 {
             utf8::check(&dictionary.data, dictionary.ends.iter().map(|&e| e as usize))?;
         }

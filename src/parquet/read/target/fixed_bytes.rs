@@ -52,11 +52,11 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
 }
 
 impl Target for FixedBytes {
-    fn set_dictionary(&mut self, bytes: PageBytes, count: usize) -> Result<()> {
-        plain::split(&bytes, count, self.width)?;
+    fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, _: bool) -> Result<()> {
+        plain::split(bytes, count, self.width)?;
         self.dictionary_memory = bytes.len();
         self.take_memory(0)?;
-        self.dictionary = Some(bytes);
+        self.dictionary = Some(std::mem::take(bytes));
         self.dictionary_len = count;
         Ok(())
     }
@@ -142,7 +142,7 @@ fn append(
             Coding::Dictionary(decoder.position())
         }
         Coding::Rle(_) => return Err(not_boolean()),
-        Coding::Lengths(..) => return Err(not_lengths()),
+        Coding::Lengths(..) | Coding::Prefixes => return Err(not_lengths()),
         Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
     };
     Ok(())

@@ -8,6 +8,7 @@
 
 mod booleans;
 mod byte_strings;
+mod entries;
 mod fixed_bytes;
 mod nothing;
 mod numbers;
@@ -32,8 +33,9 @@ use super::page::{Coding, PageBytes, Values};
 
 /// An array that is being filled.
 pub(super) trait Target: Send + std::fmt::Debug {
-    /// Takes the values of a dictionary page: `count` in PLAIN.
-    fn set_dictionary(&mut self, bytes: PageBytes, count: usize) -> Result<()>;
+    /// Takes the values of a dictionary page: `count` in PLAIN. What it does not keep of `bytes` is left there. With `is_sparse`,
+    /// few of them are likely asked for.
+    fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, is_sparse: bool) -> Result<()>;
 
     /// Forgets the dictionary: that of another chunk stands for nothing in this one.
     fn clear_dictionary(&mut self) {}
@@ -121,6 +123,11 @@ fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
             let lengths = lengths(values, next, count)?;
             Coding::Lengths(next + count, at + lengths.iter().map(|&n| n as usize).sum::<usize>())
         }
+        (Coding::Prefixes, Layout::Variable) => {
+            values.picker.skip(count)?;
+            Coding::Prefixes
+        }
+        (Coding::Prefixes, _) => return Err(not_lengths()),
         (Coding::Split(at), Layout::Fixed(width)) => {
             let (end, total) = (at.saturating_add(count), values.bytes().len() / width.max(1));
             if end > total {
@@ -159,6 +166,12 @@ fn lengths(values: &Values, next: usize, count: usize) -> Result<&[i32]> {
 #[cold]
 fn not_lengths() -> Error {
     Error::corrupt("values of this type have no lengths")
+}
+
+/// The error for prefixes from which nothing was picked.
+#[cold]
+fn not_picked() -> Error {
+    Error::corrupt("values that share their beginnings have to be put together first")
 }
 
 /// The error for the encodings of numbers where other values stand.

@@ -20,7 +20,7 @@ pub(super) fn new() -> Box<dyn Target> {
 }
 
 impl Target for Nothing {
-    fn set_dictionary(&mut self, _: PageBytes, _: usize) -> Result<()> {
+    fn set_dictionary(&mut self, _: &mut PageBytes, _: usize, _: bool) -> Result<()> {
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use arrow_data::ArrayData;
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 use half::f16;
 
+use super::entries::{Decode, Entries};
 use super::spread::spread;
 use super::{Layout, Target, no_dictionary, not_boolean, not_lengths, not_numbers};
 use crate::cursor::Cursor;
@@ -22,10 +23,6 @@ use crate::parquet::encoding::{byte_stream_split, dictionary};
 use crate::parquet::format::{Encoding, Type};
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Values};
-
-/// Appends `count` values from the start of the bytes (each so many wide, where that is not known from the
-/// type); the bytes that they took.
-type Decode<T> = fn(bytes: &[u8], width: usize, count: usize, out: &mut Vec<T>) -> Result<usize>;
 
 #[derive(Debug)]
 struct Numbers<T> {
@@ -40,7 +37,7 @@ struct Numbers<T> {
     dense: Vec<T>,
     /// Values in PLAIN, [`SCRATCH_BYTES`] at most.
     scratch: Vec<u8>,
-    dictionary: Option<Vec<T>>,
+    dictionary: Option<Entries<T>>,
     memory: Reservation,
 }
 
@@ -173,13 +170,11 @@ impl Make<'_> {
 }
 
 impl<T: ArrowNativeType> Target for Numbers<T> {
-    fn set_dictionary(&mut self, bytes: PageBytes, count: usize) -> Result<()> {
+    fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, is_sparse: bool) -> Result<()> {
         // No value takes less than a byte, so this bounds a count that the bytes cannot hold.
         let slots = count.min(bytes.len());
-        self.take_memory(slots, self.out.len())?;
-        let mut dictionary = Vec::with_capacity(slots);
-        (self.decode)(&bytes, self.width, count, &mut dictionary)?;
-        self.dictionary = Some(dictionary);
+        self.take_memory(bytes.len() + slots.saturating_mul(size_of::<T>()), self.out.len())?;
+        self.dictionary = Some(Entries::new(bytes, self.width, count, is_sparse, self.decode)?);
         Ok(())
     }
 
@@ -188,24 +183,24 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
     }
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
-        self.take_memory(self.dictionary_len(), self.out.len() + count)?;
-        let source = Source {
+        self.take_memory(self.dictionary_bytes(), self.out.len() + count)?;
+        let mut source = Source {
             decode: self.decode,
             is_own: self.is_own,
             width: self.width,
-            dictionary: self.dictionary.as_deref(),
+            dictionary: self.dictionary.as_mut(),
         };
         source.append(values, count, &mut self.scratch, &mut self.out)
     }
 
     fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()> {
-        self.take_memory(self.dictionary_len(), self.out.len() + mask.len())?;
+        self.take_memory(self.dictionary_bytes(), self.out.len() + mask.len())?;
         self.dense.clear();
-        let source = Source {
+        let mut source = Source {
             decode: self.decode,
             is_own: self.is_own,
             width: self.width,
-            dictionary: self.dictionary.as_deref(),
+            dictionary: self.dictionary.as_mut(),
         };
         source.append(values, present, &mut self.scratch, &mut self.dense)?;
         spread(&self.dense, mask, &mut self.out);
@@ -237,12 +232,12 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
 }
 
 impl<T: ArrowNativeType> Numbers<T> {
-    fn dictionary_len(&self) -> usize {
-        self.dictionary.as_ref().map_or(0, Vec::len)
+    fn dictionary_bytes(&self) -> usize {
+        self.dictionary.as_ref().map_or(0, Entries::bytes)
     }
 
-    fn take_memory(&mut self, dictionary: usize, slots: usize) -> Result<()> {
-        self.memory.resize(dictionary.saturating_add(slots).saturating_mul(size_of::<T>()))
+    fn take_memory(&mut self, dictionary_bytes: usize, slots: usize) -> Result<()> {
+        self.memory.resize(dictionary_bytes.saturating_add(slots.saturating_mul(size_of::<T>())))
     }
 }
 
@@ -254,20 +249,20 @@ struct Source<'a, T> {
     decode: Decode<T>,
     is_own: bool,
     width: usize,
-    dictionary: Option<&'a [T]>,
+    dictionary: Option<&'a mut Entries<T>>,
 }
 
 impl<T: ArrowNativeType> Source<'_, T> {
-    fn append(&self, values: &mut Values, count: usize, scratch: &mut Vec<u8>, out: &mut Vec<T>) -> Result<()> {
+    fn append(&mut self, values: &mut Values, count: usize, scratch: &mut Vec<u8>, out: &mut Vec<T>) -> Result<()> {
         values.coding = match values.coding {
             Coding::Plain(at) => {
                 let taken = (self.decode)(values.bytes().get(at..).unwrap_or_default(), self.width, count, out)?;
                 Coding::Plain(at + taken)
             }
             Coding::Dictionary(position) => {
-                let dictionary = self.dictionary.ok_or_else(no_dictionary)?;
+                let entries = self.dictionary.as_mut().ok_or_else(no_dictionary)?;
                 let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
-                indices.gather(dictionary, count, out)?;
+                entries.gather(&mut indices, count, self.decode, out)?;
                 Coding::Dictionary(indices.position())
             }
             Coding::Split(at) => {
@@ -292,7 +287,7 @@ impl<T: ArrowNativeType> Source<'_, T> {
                 Coding::Deltas
             }
             Coding::Rle(_) => return Err(not_boolean()),
-            Coding::Lengths(..) => return Err(not_lengths()),
+            Coding::Lengths(..) | Coding::Prefixes => return Err(not_lengths()),
         };
         Ok(())
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::byte_strings::ends_of;
 use super::spread::spread;
-use super::{Layout, Target, no_dictionary, not_boolean, not_numbers, utf8};
+use super::{Layout, Target, no_dictionary, not_boolean, not_numbers, not_picked, utf8};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
@@ -90,6 +90,7 @@ impl Views {
                 Coding::Dictionary(indices.position())
             }
             Coding::Rle(_) => return Err(not_boolean()),
+            Coding::Prefixes => return Err(not_picked()),
             Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
         };
         self.take_memory()
@@ -120,7 +121,7 @@ impl Views {
 }
 
 impl Target for Views {
-    fn set_dictionary(&mut self, mut bytes: PageBytes, count: usize) -> Result<()> {
+    fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, _: bool) -> Result<()> {
         let bytes = bytes.share(&Spare::default());
         // A value takes four bytes at least.
         let mut views = Vec::with_capacity(count.min(bytes.len() / 4));
@@ -322,7 +323,7 @@ mod tests {
             dictionary: None,
             memory: Budget::new(1 << 20).reservation(),
         };
-        target.set_dictionary(PageBytes::Own(bytes.clone()), 3).expect("dictionary");
+        target.set_dictionary(&mut PageBytes::Own(bytes.clone()), 3, false).expect("dictionary");
         let plain = || Values { bytes: PageBytes::Own(bytes.clone()), ..Values::default() };
         let indices = || Values {
             bytes: PageBytes::Own(crate::parquet::encoding::dictionary::encode(&[2, 1, 0, 1], 3)),

@@ -1,0 +1,133 @@
+//! The entries of a dictionary of values of a fixed width, made into values all at once or as they are asked for: where few
+//! rows are read, most of a large dictionary is not.
+
+use super::super::page::PageBytes;
+use crate::error::Result;
+use crate::parquet::encoding::dictionary;
+use crate::parquet::encoding::plain;
+
+/// Appends `count` values from the start of the bytes (each so many wide, where that is not known from the
+/// type); the bytes that they took.
+pub(super) type Decode<T> = fn(bytes: &[u8], width: usize, count: usize, out: &mut Vec<T>) -> Result<usize>;
+
+#[derive(Debug)]
+pub(super) struct Entries<T> {
+    /// The dictionary page, until values are made of all of it.
+    raw: Option<PageBytes>,
+    count: usize,
+    width: usize,
+    /// Entries that were made one by one.
+    picked: usize,
+    values: Vec<T>,
+    indices: Vec<u32>,
+}
+
+/// A dictionary of so many entries is made at once.
+const SMALL: usize = 256;
+/// So many are made one by one, at a time and, as a part of all, altogether: that takes several times as long for each, and
+/// where longer runs are read, all are needed soon.
+const FEW: usize = 32;
+const PICKED_PART: usize = 8;
+
+impl<T: Copy + Default> Entries<T> {
+    /// `count` entries in PLAIN, each `width` bytes; 0 for those that tell their width. What is kept of `bytes` is taken.
+    pub(super) fn new(
+        bytes: &mut PageBytes,
+        width: usize,
+        count: usize,
+        is_sparse: bool,
+        decode: Decode<T>,
+    ) -> Result<Entries<T>> {
+        let mut entries = Entries { raw: None, count, width, picked: 0, values: Vec::new(), indices: Vec::new() };
+        if is_sparse && width > 0 && count > SMALL {
+            plain::split(bytes, count, width)?;
+            entries.raw = Some(std::mem::take(bytes));
+        } else {
+            // No value takes less than a byte, so this bounds a count that the bytes cannot hold.
+            entries.values.reserve_exact(count.min(bytes.len()));
+            decode(bytes, width, count, &mut entries.values)?;
+        }
+        Ok(entries)
+    }
+
+    /// Bytes that it takes, at most, once all entries are made.
+    pub(super) fn bytes(&self) -> usize {
+        let raw = self.raw.as_ref().map_or(0, |bytes| bytes.len());
+        raw.saturating_add(self.count.saturating_mul(size_of::<T>()))
+    }
+
+    /// Appends the values of the next `count` indices.
+    pub(super) fn gather(
+        &mut self,
+        indices: &mut dictionary::Decoder,
+        count: usize,
+        decode: Decode<T>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
+        let Some(raw) = &self.raw else { return indices.gather(&self.values, count, out) };
+        if count > FEW || self.picked + count > self.count / PICKED_PART {
+            self.values.reserve_exact(self.count);
+            decode(raw, self.width, self.count, &mut self.values)?;
+            self.raw = None;
+            return indices.gather(&self.values, count, out);
+        }
+        self.picked += count;
+        self.indices.clear();
+        indices.read(self.count, count, &mut self.indices)?;
+        for &index in &self.indices {
+            let entry = raw.get(index as usize * self.width..).unwrap_or_default();
+            decode(entry, self.width, 1, out)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::parquet::encoding::dictionary::{Decoder, encode};
+
+    fn decode(bytes: &[u8], width: usize, count: usize, out: &mut Vec<u32>) -> Result<usize> {
+        let (values, _) = plain::split(bytes, count, width)?;
+        for value in values.chunks(width) {
+            let value: [u8; 4] = value.try_into().map_err(|_| Error::corrupt("another width"))?;
+            out.push(u32::from_le_bytes(value));
+        }
+        Ok(count * width)
+    }
+
+    #[test]
+    fn few_are_made_one_by_one_and_many_at_once() {
+        let values: Vec<u32> = (0..5000).map(|n| n * 7).collect();
+        let page: Vec<u8> = values.iter().flat_map(|n| n.to_le_bytes()).collect();
+        for is_sparse in [false, true] {
+            let mut bytes = PageBytes::Own(page.clone());
+            let mut entries = Entries::new(&mut bytes, 4, 5000, is_sparse, decode).expect("entries");
+            assert_eq!(bytes.is_empty(), is_sparse, "what is read later is kept");
+            let indices: Vec<u32> = (0..3000).map(|n| n * 37 % 5000).collect();
+            let coded = encode(&indices, 13);
+            let mut decoder = Decoder::new(&coded).expect("width");
+            let mut out = vec![1];
+            for count in std::iter::repeat_n(32, 19).chain([1, 17, 20, 300, 2000, 54]) {
+                let is_raw = entries.raw.is_some();
+                entries.gather(&mut decoder, count, decode, &mut out).expect("values");
+                let few = is_sparse && out.len() <= 1 + 5000 / PICKED_PART;
+                assert_eq!(entries.raw.is_some(), few && is_raw, "{} values", out.len());
+            }
+            assert_eq!(out[1..], indices.iter().map(|&n| values[n as usize]).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_corrupt() {
+        let page = || PageBytes::Own(vec![0; 4 * 999]);
+        for is_sparse in [false, true] {
+            assert!(Entries::new(&mut page(), 4, 1000, is_sparse, decode).is_err());
+            let mut entries = Entries::new(&mut page(), 4, 999, is_sparse, decode).expect("entries");
+            let coded = encode(&[0, 999], 10);
+            let mut decoder = Decoder::new(&coded).expect("width");
+            assert!(entries.gather(&mut decoder, 2, decode, &mut Vec::new()).is_err());
+        }
+    }
+}
