@@ -487,6 +487,59 @@ fn a_scan_is_planned_before_anything_is_fetched() {
     assert!(matches!(e, Error::Invalid(_)), "{e}");
 }
 
+#[test]
+fn what_is_fed_is_of_the_budget_until_its_group_has_been_read() {
+    let (batch, options) = (data(10_000, 7), WriterOptions::default().with_row_group_rows(2_000).with_page_rows(100));
+    let storage = write(&batch, options);
+    let input = storage.open("f").unwrap();
+    let budget = MemoryBudget::new(64 << 20);
+    let whole = usize::try_from(input.bytes()).unwrap();
+    // Of five groups, two are not too many to be given ahead.
+    let memory_bytes = 2 << 20;
+    let options = ReaderOptions::default().with_memory_bytes(memory_bytes).with_memory(budget.clone());
+    let file = open(&storage, options.with_batch_rows(500));
+    let before = budget.used();
+    let plan = file.plan(ScanOptions::default()).unwrap();
+    let ranges: Vec<Vec<Range<u64>>> = plan.row_groups().iter().map(|group| group.ranges.clone()).collect();
+    let mut decoder = plan.into_decoder();
+    let push = |decoder: &mut PushDecoder, range: &Range<u64>| decoder.push(range.start, input.read(range.clone())?);
+    let bytes = |group: usize| ranges[group].iter().map(|r| (r.end - r.start) as usize).sum::<usize>();
+    assert_eq!(ranges.len(), 5);
+    ranges[0].iter().for_each(|range| push(&mut decoder, range).unwrap());
+    assert_eq!(budget.used() - before, bytes(0));
+    // Bytes that nobody asked for, again and again, until half of the budget is full.
+    let mut given = 0;
+    let e = loop {
+        match push(&mut decoder, &ranges[3][0]) {
+            Ok(()) => given += ranges[3][0].end - ranges[3][0].start,
+            Err(e) => break e,
+        }
+    };
+    assert!(matches!(e, Error::Limit(_)) && e.to_string().contains("take batches first"), "{e}");
+    let used = budget.used() - before;
+    assert_eq!(used, bytes(0) + given as usize);
+    assert!(used <= memory_bytes / 2 && used + whole > memory_bytes / 2, "{used}");
+    // What is asked for has the other half, and the decoder is none the worse.
+    let mut rows = 0;
+    loop {
+        match decoder.next_batch().unwrap() {
+            PushStep::Batch(batch) => rows += batch.num_rows(),
+            PushStep::Needs(ranges) => ranges.iter().for_each(|range| push(&mut decoder, range).unwrap()),
+            PushStep::End => break,
+        }
+    }
+    assert_eq!(rows, 10_000);
+    drop(decoder);
+    assert_eq!(budget.used(), before);
+
+    // What is asked for has to have room, too.
+    assert!(whole > 64 << 10);
+    let file = open(&storage, ReaderOptions::default().with_memory_bytes(64 << 10));
+    let mut decoder = file.plan(ScanOptions::default()).unwrap().into_decoder();
+    let e = push(&mut decoder, &(0..input.bytes())).unwrap_err();
+    assert!(matches!(e, Error::Limit(_)) && e.to_string().contains("raise memory_bytes"), "{e}");
+}
+
 /// 10,000 rows in two groups, each of pages of 100.
 fn regular() -> (RecordBatch, FileReader) {
     let batch = data(10_000, 7);

@@ -10,13 +10,14 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 
 use super::{Next, Scan, Step};
+use crate::budget::Reservation;
 use crate::error::{Error, Result};
 use crate::parquet::read::ScanCounts;
 use crate::storage::Input;
@@ -80,7 +81,8 @@ pub enum PushStep {
 }
 
 /// A scan that does not fetch: it is given the bytes that it asks for. Any order will do, and more than it asks for at a
-/// time. See [`ScanPlan`].
+/// time. What it holds is taken of [`memory_bytes`](crate::parquet::read::ReaderOptions::memory_bytes) until its row group has
+/// been read. See [`ScanPlan`].
 #[derive(Debug)]
 pub struct PushDecoder {
     scan: Scan,
@@ -156,7 +158,10 @@ impl ScanPlan {
     pub fn into_decoder(self) -> PushDecoder {
         let ScanPlan { mut scan, groups, .. } = self;
         let input = &scan.request.file.input;
-        let fed = Arc::new(Fed { name: input.name().to_owned(), bytes: input.bytes(), pieces: Mutex::default() });
+        let memory = scan.request.file.budget.memory();
+        let ahead_max = memory.limit() / 2;
+        let pieces = Mutex::new(Pieces { pieces: Vec::new(), memory: memory.reservation() });
+        let fed = Arc::new(Fed { name: input.name().to_owned(), bytes: input.bytes(), ahead_max, pieces });
         scan.data = Arc::clone(&fed) as Arc<dyn Input>;
         // There is one to feed.
         scan.threads.count = 1;
@@ -178,7 +183,9 @@ impl PushDecoder {
     /// Takes bytes of the file, from byte `start` on.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where they reach past the file's end.
+    /// [`Error::Invalid`] where they reach past the file's end. [`Error::Limit`] where they have no room in
+    /// [`memory_bytes`](crate::parquet::read::ReaderOptions::memory_bytes): bytes that are not asked for yet have half of it, and
+    /// can be given again when batches have been taken. The decoder is as it was before.
     pub fn push(&mut self, start: u64, bytes: Bytes) -> Result<()> {
         let end = start.checked_add(bytes.len() as u64).filter(|&end| end <= self.fed.bytes);
         if end.is_none() {
@@ -188,8 +195,11 @@ impl PushDecoder {
                 self.fed.bytes
             )));
         }
-        self.fed.add(start, bytes);
-        Ok(())
+        // That of the row group that is read, and of the next one.
+        let range = start..start + bytes.len() as u64;
+        let mut asked = self.begun.iter().chain(self.groups.front()).flat_map(|group| &group.ranges);
+        let is_asked = asked.any(|asked| touch(asked, &range));
+        self.fed.add(start, bytes, is_asked).map_err(|e| e.in_file(&self.fed.name))
     }
 
     /// The next rows, if the bytes for them are there.
@@ -199,7 +209,7 @@ impl PushDecoder {
             while self.groups.len() > self.scan.groups.len() {
                 self.begun = self.groups.pop_front();
                 let wanted = self.begun.iter().chain(&self.groups).flat_map(|group| &group.ranges);
-                self.fed.keep_only(|piece| wanted.clone().any(|range| touch(range, piece)));
+                self.fed.keep_only(|piece| wanted.clone().any(|range| touch(range, piece)))?;
             }
             let missing = self.groups.front().map_or_else(Vec::new, |group| self.fed.missing(&group.ranges));
             self.scan.may_open = usize::from(missing.is_empty());
@@ -219,25 +229,53 @@ struct Fed {
     name: String,
     /// Of the file.
     bytes: u64,
+    /// What may be held when bytes come that are not asked for yet.
+    ahead_max: usize,
+    pieces: Mutex<Pieces>,
+}
+
+#[derive(Debug)]
+struct Pieces {
     /// In ascending order of their starts.
-    pieces: Mutex<Vec<(u64, Bytes)>>,
+    pieces: Vec<(u64, Bytes)>,
+    /// What they take.
+    memory: Reservation,
 }
 
 impl Fed {
-    fn add(&self, start: u64, bytes: Bytes) {
-        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+    fn add(&self, start: u64, bytes: Bytes, is_asked: bool) -> Result<()> {
+        let mut held = self.lock();
+        let Pieces { pieces, memory } = &mut *held;
+        let all = memory.bytes().saturating_add(bytes.len());
+        if !is_asked && all > self.ahead_max {
+            return Err(Error::limit(format!(
+                "{} bytes that are not asked for yet, {} are held and {} may be: take batches first, or raise memory_bytes",
+                bytes.len(),
+                memory.bytes(),
+                self.ahead_max
+            )));
+        }
+        memory.resize(all)?;
         let at = pieces.partition_point(|(other, _)| *other <= start);
         pieces.insert(at, (start, bytes));
+        Ok(())
     }
 
-    fn keep_only(&self, mut is_needed: impl FnMut(&Range<u64>) -> bool) {
-        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+    fn keep_only(&self, mut is_needed: impl FnMut(&Range<u64>) -> bool) -> Result<()> {
+        let mut held = self.lock();
+        let Pieces { pieces, memory } = &mut *held;
         pieces.retain(|(start, bytes)| is_needed(&(*start..*start + bytes.len() as u64)));
+        memory.resize(pieces.iter().map(|(_, bytes)| bytes.len()).sum())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pieces> {
+        // Nothing panics while it is held.
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What of these ranges was not given yet.
     fn missing(&self, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-        let pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pieces { pieces, .. } = &*self.lock();
         let mut missing = Vec::new();
         for range in ranges {
             let mut at = range.start;
@@ -273,7 +311,7 @@ impl Input for Fed {
             let (from, to) = (missing.start, missing.end);
             return Err(Error::io(format!("bytes {from} to {to} have not been given")).in_file(&self.name));
         }
-        let pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pieces { pieces, .. } = &*self.lock();
         let cut = |start: u64, bytes: &Bytes, range: &Range<u64>| {
             let from = usize::try_from(range.start.checked_sub(start)?).ok()?;
             let to = usize::try_from(range.end.checked_sub(start)?).ok()?;
