@@ -261,10 +261,12 @@ fn rows_are_passed_over_numbered_and_put_in_order() {
         let rows = folder.ok(&["scan", from, "--columns", "n", "--order-by", "n", "--limit", "9", "--where", "n < 4"]);
         assert_eq!(rows, "    n\nint64\n-----\n  -30\n    1\n", "{from}");
     }
+    let rows = folder.ok(&["scan", "table", "--columns", "n", "--row-numbers", "row", "--where", "n is null"]);
+    assert!(rows.contains("  row  row_file\n") && rows.contains("\n null      0  window_start="), "{rows}");
     let rows = folder.ok(&["scan", "f.parquet", "--columns", "n", "--row-numbers", "row", "--where", "n is null"]);
     assert_eq!(rows, "    n    row\nint64  int64\n-----  -----\n null      3\n");
     for (arguments, message) in [
-        (&["scan", "table", "--row-numbers", "row"][..], "--row-numbers is about one Parquet file"),
+        (&["scan", "table", "--row-numbers", "n"][..], "there is a column of the name n"),
         (&["scan", "f.csv", "--row-numbers", "row"], "--order-by and --row-numbers are about Parquet"),
     ] {
         let error = folder.fails(arguments);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_cast::cast;
 use arrow_cast::display::array_value_to_string;
@@ -13,6 +13,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use hypostyle::Error;
+use hypostyle::parquet::read::{self, FileReader, ReaderOptions};
 use hypostyle::parquet::write::{FileWriter, WriterOptions};
 use hypostyle::predicate::{Predicate, col, sql};
 use hypostyle::storage::{Memory, Storage};
@@ -87,6 +88,56 @@ fn scan(table: &Table, predicate: Option<Predicate>, columns: Option<&[&str]>) -
     let columns = columns.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     let mut scan = table.scan(ScanOptions { columns, predicate, ..ScanOptions::default() }).unwrap();
     (collect(&mut scan), scan)
+}
+
+#[test]
+fn row_numbers_name_a_row_of_a_file_whatever_is_left_out() {
+    let (memory, table) = flights();
+    let read = |options: ScanOptions| {
+        let options = options.with_columns(["at"]).with_row_numbers("row");
+        let mut scan = table.scan(options).unwrap();
+        let rows = collect(&mut scan);
+        let names: Vec<String> = rows.schema().fields().iter().map(|f| f.name().clone()).collect();
+        assert_eq!(names, ["at", "row", "row_file"]);
+        let numbers = rows["row"].as_primitive::<Int64Type>().values().to_vec();
+        let paths: Vec<String> = rows["row_file"].as_string::<i32>().iter().map(|p| p.unwrap().to_owned()).collect();
+        // What stands there in the file is what came.
+        for path in table.snapshot().files.keys() {
+            let file = FileReader::open(memory.open(path).unwrap(), ReaderOptions::default()).unwrap();
+            let there: Vec<RecordBatch> =
+                file.scan(read::ScanOptions::default().with_columns(["at"])).unwrap().map(Result::unwrap).collect();
+            let there = concat_batches(there[0].schema_ref(), &there).unwrap();
+            let of_file: Vec<usize> = (0..paths.len()).filter(|&row| paths[row] == *path).collect();
+            for row in of_file {
+                let value =
+                    |of: &RecordBatch, row: usize| of["at"].as_primitive::<TimestampMicrosecondType>().value(row);
+                assert_eq!(value(&rows, row), value(&there, numbers[row] as usize));
+            }
+        }
+        paths.into_iter().zip(numbers).collect::<Vec<_>>()
+    };
+    let all = read(ScanOptions::default());
+    assert_eq!((all.len(), all[..120].iter().map(|(_, n)| *n).collect()), (367, (0..120).collect::<Vec<_>>()));
+    assert_eq!(read(ScanOptions::default().with_threads(3)), all);
+    let parts: Vec<_> = (0..3).flat_map(|n| read(ScanOptions::default().with_part(n, 3))).collect();
+    assert_eq!(parts, all);
+    let mut last = ScanOptions::default().with_limit(5);
+    last.offset = 362;
+    assert_eq!(read(last), all[362..]);
+    // The file's reader evaluates the first, the second is about the table's own column, the third about both.
+    for (condition, count) in [
+        ("delay between 130 and 133", 4),
+        ("window_start = timestamp '2013-01-02 00:00:00Z'", 120),
+        ("delay < 3 or window_start is null", 10),
+    ] {
+        let some = read(ScanOptions::default().with_predicate(sql::parse(condition).unwrap()));
+        assert_eq!(some.len(), count, "{condition}");
+        assert!(some.iter().all(|place| all.contains(place)), "{condition}");
+    }
+    for taken in ["at", "delay"] {
+        let e = table.scan(ScanOptions::default().with_row_numbers(taken)).unwrap_err();
+        assert!(matches!(e, Error::Invalid(_)) && e.to_string().contains(&format!("the name {taken}")), "{e}");
+    }
 }
 
 #[test]

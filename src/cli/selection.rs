@@ -29,7 +29,8 @@ pub(super) struct Selection {
     /// The rows with the least values of a column, or ("COLUMN desc") with the greatest, in order
     #[arg(long, value_name = "COLUMN", requires = "limit", conflicts_with = "offset")]
     order_by: Option<String>,
-    /// Add each row's place in the Parquet file, from 0 on, as a column of this name
+    /// Add each row's place in the Parquet file, from 0 on, as a column of this name; of a table, also its data file, as
+    /// NAME_file
     #[arg(long, value_name = "NAME")]
     row_numbers: Option<String>,
     /// Threads that read Parquet, and as many that write it

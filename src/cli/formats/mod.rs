@@ -40,7 +40,7 @@ pub(super) struct Request {
     pub(super) limit: Option<u64>,
     /// The first rows by a column, instead of all in their own order.
     pub(super) order: Option<TopK>,
-    /// A column for rows' places in a Parquet file.
+    /// A column for rows' places in a Parquet file; of a table, another one for the file.
     pub(super) row_numbers: Option<String>,
     /// That read Parquet.
     pub(super) threads: usize,
@@ -59,10 +59,7 @@ impl Request {
         let reader = self.reader();
         let part = self.split.of_table()?;
         let Request { columns, predicate, offset, limit, row_numbers, threads, .. } = self;
-        if row_numbers.is_some() {
-            return Err(Error::invalid("--row-numbers is about one Parquet file; a table has many"));
-        }
-        Ok(TableScanOptions { columns, predicate, offset, limit, part, threads, reader, unordered: false })
+        Ok(TableScanOptions { columns, predicate, offset, limit, part, row_numbers, threads, reader, unordered: false })
     }
 
     /// What it asks of a Parquet file of so many bytes, but for the order.

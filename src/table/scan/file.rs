@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{Schema, SchemaRef};
-use arrow_select::filter::filter_record_batch;
+use arrow_select::filter::{filter, filter_record_batch};
 
 use super::project;
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ pub(super) struct Job {
     pub partition_columns: Vec<String>,
     /// Columns wanted by name, in order.
     pub wanted: Vec<String>,
+    /// The column for rows' places in their files, which stand last, with the files' paths.
+    pub row_numbers: Option<String>,
     /// Of the batches.
     pub schema: SchemaRef,
     /// Conditions that all must hold.
@@ -101,6 +103,7 @@ impl Job {
             columns: Some(columns.in_file()),
             predicate: (!pushed.is_empty()).then_some(Predicate::And(pushed)),
             byte_range: byte_range.clone(),
+            row_numbers: self.row_numbers.clone(),
             ..read::ScanOptions::default()
         };
         Ok(Prepared { reader, options, columns, rest })
@@ -150,12 +153,21 @@ impl Open {
 
     fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = self.scan.next().transpose()? else { return Ok(None) };
+        let mut numbers = self.job.row_numbers.as_ref().and_then(|name| batch.column_by_name(name)).cloned();
         let mut batch = self.columns.of_table(&batch)?;
         if let Some(rest) = &self.rest {
-            batch = filter_record_batch(&batch, &rest.evaluate(&batch)?)?;
+            let answers = rest.evaluate(&batch)?;
+            batch = filter_record_batch(&batch, &answers)?;
+            numbers = numbers.map(|numbers| filter(&numbers, &answers)).transpose()?;
         }
+        let rows = batch.num_rows();
         // Columns that only the rest of the predicate needs stand behind those wanted.
-        let wanted: Vec<usize> = (0..self.job.wanted.len()).collect();
-        Ok(Some(batch.project(&wanted)?.with_schema(Arc::clone(&self.job.schema))?))
+        let mut columns: Vec<ArrayRef> = batch.columns().iter().take(self.job.wanted.len()).cloned().collect();
+        if let Some(numbers) = numbers {
+            columns.push(numbers);
+            columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&self.path, rows))));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(Some(RecordBatch::try_new_with_options(Arc::clone(&self.job.schema), columns, &options)?))
     }
 }

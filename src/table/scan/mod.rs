@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use self::bounds::FileBounds;
 pub use self::explain::{FileDecision, FileExplanation, TableExplanation};
@@ -77,6 +77,10 @@ impl Table {
         if wanted.iter().collect::<BTreeSet<_>>().len() != wanted.len() {
             return Err(Error::invalid("a column is asked for twice"));
         }
+        let schema = match &options.row_numbers {
+            Some(name) => with_places(&schema, &snapshot.schema, name)?,
+            None => schema,
+        };
         let bound = options.predicate.as_ref().map(|predicate| predicate.bind(&snapshot.schema)).transpose()?;
         let by_partition =
             |bound: &BoundPredicate| bound.columns().iter().all(|name| snapshot.is_partition_column(name));
@@ -101,6 +105,7 @@ impl Table {
             table_schema: Arc::clone(&snapshot.schema),
             partition_columns: snapshot.metadata.partition_columns.clone(),
             wanted,
+            row_numbers: options.row_numbers,
             schema,
             conditions: match options.predicate {
                 Some(Predicate::And(conditions)) => conditions,
@@ -288,6 +293,17 @@ impl fmt::Debug for TableScan {
             .field("files_left", &left)
             .finish_non_exhaustive()
     }
+}
+
+/// With fields for the places of rows; [`Error::Invalid`] where the table has columns of these names.
+fn with_places(schema: &Schema, table: &Schema, name: &str) -> Result<SchemaRef> {
+    let places = [Field::new(name, DataType::Int64, false), Field::new(format!("{name}_file"), DataType::Utf8, false)];
+    if let Some(field) = places.iter().find(|field| table.fields().find(field.name()).is_some()) {
+        let taken = field.name();
+        return Err(Error::invalid(format!("row numbers as {name}: there is a column of the name {taken}")));
+    }
+    let fields: Vec<_> = schema.fields().iter().cloned().chain(places.map(Arc::new)).collect();
+    Ok(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())))
 }
 
 /// The fields of these names; [`Error::Invalid`] names one that is not there, and those that are.

@@ -26,6 +26,10 @@ pub struct ScanOptions {
     pub unordered: bool,
     /// Only this part of the row groups, of the parts that readers divide the table into.
     pub part: Option<Part>,
+    /// Two more columns, behind the others: each row's place in its data file, from 0 on, as Int64 under this name, and the file's
+    /// path in the table, as Utf8 under this name and `_file`. Together they name a row of the version for good, whatever else
+    /// is asked for.
+    pub row_numbers: Option<String>,
     /// How each file is read.
     pub reader: ReaderOptions,
 }
@@ -52,6 +56,13 @@ impl ScanOptions {
     #[must_use]
     pub fn with_columns(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> ScanOptions {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With [`row_numbers`](Self::row_numbers) under this name.
+    #[must_use]
+    pub fn with_row_numbers(mut self, name: impl Into<String>) -> ScanOptions {
+        self.row_numbers = Some(name.into());
         self
     }
 

@@ -54,7 +54,9 @@ impl Table {
                 best = top.merge(&best, &batch)?;
             }
         }
-        Ok(best.project(&(0..wanted.unwrap_or(best.num_columns())).collect::<Vec<_>>())?)
+        let all = best.num_columns();
+        let places = if scan.job.row_numbers.is_some() { all - 2..all } else { all..all };
+        Ok(best.project(&(0..wanted.unwrap_or(places.start)).chain(places).collect::<Vec<_>>())?)
     }
 
     fn file_bounds<'a>(&'a self, file: &'a AddFile) -> FileBounds<'a> {
