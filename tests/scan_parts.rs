@@ -12,8 +12,10 @@ mod generate;
 use std::sync::Arc;
 
 use arrow_array::builder::{Int32Builder, ListBuilder, StringBuilder, StructBuilder};
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
-use arrow_buffer::NullBuffer;
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray,
+};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
@@ -135,6 +137,49 @@ fn only_the_leaves_of_a_condition_are_fetched_and_each_is_opened_once() {
     assert!(of_a.bytes_fetched * 2 < whole.bytes_fetched, "{of_a:?} {whole:?}");
 }
 
+#[test]
+fn lists_of_any_layout_and_maps_are_read_by_the_leaf() {
+    let entry: Fields = vec![Field::new("key", DataType::Int64, false), field("value", DataType::Utf8)].into();
+    let rows = 3000;
+    let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..2 * rows));
+    let values = (0..2 * rows).map(|n| (n % 9 != 4).then(|| format!("a value that has the number {n}")));
+    let values: ArrayRef = Arc::new(StringArray::from_iter(values));
+    let entries = StructArray::new(entry.clone(), vec![keys, values], None);
+    let element = Arc::new(Field::new("entries", DataType::Struct(entry), false));
+    let nulls = NullBuffer::from_iter((0..rows).map(|row| row % 7 != 2));
+    // Two in each list.
+    let lengths = || OffsetBuffer::<i32>::from_lengths(std::iter::repeat_n(2, rows as usize));
+    let map = MapArray::new(element.clone(), lengths(), entries.clone(), Some(nulls.clone()), false);
+    let list = ListArray::new(element.clone(), lengths(), Arc::new(entries.clone()), Some(nulls.clone()));
+    let view = arrow_cast::cast(&list, &DataType::ListView(element.clone())).unwrap();
+    let fixed = FixedSizeListArray::new(element, 2, Arc::new(entries), Some(nulls));
+    for array in [Arc::new(map) as ArrayRef, Arc::new(fixed), view, Arc::new(list)] {
+        let schema = Schema::new(vec![field("id", DataType::Int64), field("a", array.data_type().clone())]);
+        let id = Arc::new(Int64Array::from_iter_values(0..rows));
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![id, array]).unwrap();
+        let file = file(&batch, WriterOptions::default().with_row_group_rows(1000).with_page_rows(100));
+        let (all, whole) = scan(&file, None, &["id", "a"]);
+        let bytes =
+            |leaf| (0..3).map(|group| file.column_metadata(group, leaf).unwrap().total_compressed_size as u64).sum();
+        for (text, leaf) in [("any(a.key) < 2500", 1), ("any(a.value) like '%77%'", 2), ("a is null", 1)] {
+            let predicate = sql::parse(text).unwrap();
+            let want = filtered(&all, &predicate);
+            assert!(want.num_rows() > 0 && want.num_rows() < rows as usize, "{text}");
+            let (found, of_a) = scan(&file, Some(&predicate), &["id"]);
+            assert_eq!(found, want.project(&[0]).unwrap(), "{text}");
+            let most: u64 = bytes(leaf);
+            assert!(
+                of_a.bytes_fetched > 0 && of_a.bytes_fetched <= most,
+                "{text} of {}: {of_a:?}",
+                batch["a"].data_type()
+            );
+            let (found, of_a) = scan(&file, Some(&predicate), &["id", "a"]);
+            assert_eq!(found, want, "{text}");
+            assert!(of_a.pages_read <= whole.pages_read, "{text}: {of_a:?}");
+        }
+    }
+}
+
 /// The paths of fields inside a column, through lists too, and whether there is a list on the way.
 fn paths(path: ColumnPath, data_type: &DataType, found: &mut Vec<ColumnPath>) {
     found.push(path.clone());
@@ -142,7 +187,12 @@ fn paths(path: ColumnPath, data_type: &DataType, found: &mut Vec<ColumnPath>) {
         DataType::Struct(fields) => {
             fields.iter().for_each(|field| paths(path.clone().field(field.name()), field.data_type(), found));
         }
-        DataType::List(element) | DataType::LargeList(element) => paths(path.any(), element.data_type(), found),
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::FixedSizeList(element, _)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::Map(element, _) => paths(path.any(), element.data_type(), found),
         _ => {}
     }
 }

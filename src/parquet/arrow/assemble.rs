@@ -132,7 +132,7 @@ fn list(node: &Node, element: &Node, child: &Built) -> Result<ArrayRef> {
 }
 
 /// Puts elements and the offsets of slots into the list's Arrow layout.
-fn layout(node: &Node, values: ArrayRef, offsets: &[usize], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+pub fn layout(node: &Node, values: ArrayRef, offsets: &[usize], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
     let broken = |e: arrow_schema::ArrowError| corrupt(node, e.to_string());
     let slots = offsets.len().saturating_sub(1);
     let narrow = || -> Result<Vec<i32>> {

@@ -7,6 +7,9 @@
 //! parts    a: struct { b }       a: struct { c: list<struct { d }> }       a: struct { c: list<struct { e }> }
 //! ```
 //!
+//! A list whose elements are divided is read as a plain one in each part, whatever its type is: an entry of a map needs both its
+//! key and its value.
+//!
 //! If the column is in the batches, too, the other leaves are a part of their own, which is read for the rows that are
 //! left, and the parts are put together: each leaf is decoded once.
 
@@ -14,11 +17,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, StructArray};
-use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType;
 
 use crate::error::{Error, Result};
-use crate::parquet::arrow::node::{Kind, Node, struct_of, with_element};
+use crate::parquet::arrow::assemble;
+use crate::parquet::arrow::node::{Kind, Node, struct_of};
 use crate::predicate::Step;
 
 /// Leaves of a column that are read together.
@@ -29,9 +32,14 @@ pub(super) fn is_divisible(node: &Node) -> bool {
     match &node.kind {
         Kind::Leaf(_) => true,
         Kind::Struct(fields) => !fields.is_empty() && fields.iter().all(is_divisible),
-        Kind::List(element) => {
-            matches!(node.field.data_type(), DataType::List(_) | DataType::LargeList(_)) && is_divisible(element)
-        }
+        // A condition finds key and value by these names in a part, where one of them is alone.
+        Kind::List(element) if matches!(node.field.data_type(), DataType::Map(..)) => match &element.kind {
+            Kind::Struct(entry) => {
+                entry.iter().map(|field| field.field.name().as_str()).eq(["key", "value"]) && is_divisible(element)
+            }
+            _ => false,
+        },
+        Kind::List(element) => is_divisible(element),
     }
 }
 
@@ -74,6 +82,9 @@ pub(super) fn leaves_of(node: &Node) -> Leaves {
 
 /// The node with these of its leaves only; none if it has none of them.
 pub(super) fn part(node: &Node, leaves: &[usize]) -> Option<Node> {
+    if leaves_of(node).iter().all(|leaf| leaves.contains(leaf)) {
+        return Some(node.clone());
+    }
     let (data_type, kind) = match &node.kind {
         Kind::Leaf(leaf) => return leaves.contains(leaf).then(|| node.clone()),
         Kind::Struct(fields) => {
@@ -85,7 +96,8 @@ pub(super) fn part(node: &Node, leaves: &[usize]) -> Option<Node> {
         }
         Kind::List(element) => {
             let element = part(element, leaves)?;
-            let data_type = with_element(node.field.data_type(), Arc::clone(&element.field));
+            let field = Arc::clone(&element.field);
+            let data_type = if is_large(node) { DataType::LargeList(field) } else { DataType::List(field) };
             (data_type, Kind::List(Box::new(element)))
         }
     };
@@ -123,22 +135,27 @@ pub(super) fn merge(node: &Node, parts: &[(&Node, ArrayRef)]) -> Result<ArrayRef
             let merged = StructArray::try_new_with_length(fields.clone(), arrays, nulls, array.len());
             Ok(Arc::new(merged.map_err(|e| column(&e.to_string()))?))
         }
-        (Kind::List(element), DataType::List(_)) => merge_lists::<i32>(node, element, parts),
-        (Kind::List(element), DataType::LargeList(_)) => merge_lists::<i64>(node, element, parts),
+        (Kind::List(element), _) if is_large(node) => merge_lists::<i64>(node, element, parts),
+        (Kind::List(element), _) => merge_lists::<i32>(node, element, parts),
         _ => Err(column("parts of it are not of its type")),
     }
 }
 
+/// Whether a list's offsets have 64 bits.
+fn is_large(node: &Node) -> bool {
+    matches!(node.field.data_type(), DataType::LargeList(_) | DataType::LargeListView(_))
+}
+
 fn merge_lists<O: OffsetSizeTrait>(node: &Node, element: &Node, parts: &[(&Node, ArrayRef)]) -> Result<ArrayRef> {
     let column = |message: String| Error::corrupt(message).in_column(node.field.name());
-    let mut shape: Option<(Vec<O>, _)> = None;
+    let mut shape: Option<(Vec<usize>, _)> = None;
     let mut elements = Vec::with_capacity(parts.len());
     for (of, array) in parts {
         let list: &GenericListArray<O> = array.as_list();
         let Kind::List(below) = &of.kind else { continue };
         let (from, to) = (list.value_offsets().first().copied(), list.value_offsets().last().copied());
         let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
-        let offsets: Vec<O> = list.value_offsets().iter().map(|&offset| offset - from).collect();
+        let offsets: Vec<usize> = list.value_offsets().iter().map(|&offset| (offset - from).as_usize()).collect();
         match &shape {
             None => shape = Some((offsets, list.nulls().cloned())),
             Some((other, _)) if *other == offsets => {}
@@ -147,14 +164,7 @@ fn merge_lists<O: OffsetSizeTrait>(node: &Node, element: &Node, parts: &[(&Node,
         elements.push((&**below, list.values().slice(from.as_usize(), to.as_usize() - from.as_usize())));
     }
     let Some((offsets, nulls)) = shape else { return Err(column("a part of it is missing".to_owned())) };
-    let values = merge(element, &elements)?;
-    let field = match node.field.data_type() {
-        DataType::List(field) | DataType::LargeList(field) => Arc::clone(field),
-        _ => Arc::clone(&element.field),
-    };
-    // Offsets of an array are in order.
-    let list = GenericListArray::<O>::try_new(field, OffsetBuffer::new(offsets.into()), values, nulls);
-    Ok(Arc::new(list.map_err(|e| column(e.to_string()))?))
+    assemble::layout(node, merge(element, &elements)?, &offsets, nulls)
 }
 
 #[cfg(test)]
