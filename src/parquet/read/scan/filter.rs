@@ -137,10 +137,10 @@ impl Filter {
         };
         let is_output = request.columns.get(column).is_some_and(|c| c.is_output);
         let keep = is_output || left.iter().any(|&other| of(other).contains(&column));
-        let (work, rows) = (decoder.work(), window.alive_rows);
+        let work = decoder.work();
         window.judge(column, decoder, judge, keep)?;
         let work = decoder.work() - work;
-        self.learn_work(column, work, rows);
+        self.learn_work(column, work, window.rows());
         Ok(true)
     }
 
@@ -158,7 +158,7 @@ impl Filter {
             let before = decoder.work();
             window.read(column, decoder)?;
             if is_new {
-                self.learn_work(column, decoder.work() - before, window.alive_rows);
+                self.learn_work(column, decoder.work() - before, window.rows());
             }
         }
         let of_all = conjunct.columns.iter().map(|&column| window.read_of(column)).collect::<Option<Vec<_>>>();
@@ -186,7 +186,8 @@ impl Filter {
         Ok(())
     }
 
-    /// Of `work` for so many rows.
+    /// Of `work` in a window of so many rows. Not a row that was alive: a page is opened for one as for all, so that a column
+    /// that was judged after another one would seem dear, and be judged first the next time.
     fn learn_work(&mut self, column: usize, work: u64, rows: usize) {
         if let Some(learned) = self.work.get_mut(column) {
             learned.add(work as f64 / rows.max(1) as f64);
