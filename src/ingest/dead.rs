@@ -79,6 +79,8 @@ impl DeadLetters {
         };
         if let Some(table) = table {
             check(&table)?;
+            // What is there already is not written again: it must not be lost when the sink's position has passed it.
+            table.settle()?;
             let prefix = domain(sink, "");
             for (name, json) in &table.snapshot().domains {
                 if let Some(partition) = name.strip_prefix(&prefix) {

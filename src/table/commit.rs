@@ -261,6 +261,18 @@ pub(super) fn commit_info(operation: &str, parameters: Value, now: i64) -> Map<S
     }
 }
 
+impl Table {
+    /// Makes sure that the version last read outlives a crash. Its writer may have died, or failed, before it made the
+    /// version's name durable. Whoever acts elsewhere on what it says (removes files, moves a position past dead letters) does
+    /// this first; a commit to the same table is enough, too.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let version = self.snapshot.version;
+        let gone = || Error::conflict("is gone from the table's log; open the table again").in_version(version);
+        let bytes = log::read_bytes(self.storage.as_ref(), version)?.ok_or_else(gone)?;
+        self.storage.publish_if_absent(&log::path(version), &bytes).map(|_| ())
+    }
+}
+
 /// Publishes the bytes as this version's file: true if it is ours by now, false if another writer's is there.
 pub(super) fn publish(storage: &dyn Storage, version: u64, bytes: &[u8]) -> Result<bool> {
     let path = log::path(version);

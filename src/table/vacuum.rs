@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Table, log, now_ms};
-use crate::error::{Error, Result};
+use super::{Table, now_ms};
+use crate::error::Result;
 use crate::storage::Entry;
 
 /// What may be removed.
@@ -82,15 +82,6 @@ impl Table {
             }
         }
         Ok(report)
-    }
-
-    /// Makes sure that the version last read outlives a crash. Its writer may have died, or failed, before it made the
-    /// version's name durable; were that lost, the files that it removed would count again.
-    fn settle(&self) -> Result<()> {
-        let version = self.snapshot.version;
-        let gone = || Error::conflict("is gone from the table's log; open the table again").in_version(version);
-        let bytes = log::read_bytes(self.storage.as_ref(), version)?.ok_or_else(gone)?;
-        self.storage.publish_if_absent(&log::path(version), &bytes).map(|_| ())
     }
 
     /// Whether a part of the path is hidden. The folder of a partition column is not, whatever its name.

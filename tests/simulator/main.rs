@@ -29,6 +29,8 @@ use random::Random;
 
 const PARTITIONS: u64 = 3;
 const SEEDS: u64 = 60;
+/// These found something once: dead letters that a crash took away though the sink's position had passed them.
+const FOUND: [u64; 1] = [265];
 
 #[test]
 fn whatever_happens_each_record_is_there_once() {
@@ -37,6 +39,11 @@ fn whatever_happens_each_record_is_there_once() {
         Some(seed) => seed..seed + 1,
         None => 0..of("HYPOSTYLE_SIMULATOR_SEEDS").unwrap_or(SEEDS),
     };
+    for seed in FOUND {
+        let told = Told(seed);
+        simulate(seed, &mut Totals::default());
+        drop(told);
+    }
     let next = AtomicU64::new(seeds.start);
     let totals: Vec<Totals> = std::thread::scope(|scope| {
         let work = || {
