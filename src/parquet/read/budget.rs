@@ -1,7 +1,6 @@
 //! What a file and its scans may hold in memory, and how large their pages may be.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::ReaderOptions;
 use crate::budget::{self, MemoryBudget};
@@ -18,25 +17,29 @@ pub(super) struct Budget {
     idle: Idle,
 }
 
-/// Contexts that all columns of a thread share: they are large beside what a small column takes.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Codecs(Arc<Mutex<Vec<(ThreadId, Decompressor)>>>);
+/// Contexts that all columns of a scan share, one set for each of its threads: they are large beside what a small column takes.
+#[derive(Debug, Clone)]
+pub(super) struct Codecs(Arc<[Mutex<Decompressor>]>);
 
 impl Codecs {
-    /// Decompresses with the contexts of this thread. Where it panics, they are lost.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Decompressor) -> T) -> T {
-        let own = thread::current().id();
-        let mut all = self.lock();
-        let at = all.iter().position(|(of, _)| *of == own);
-        let mut codecs = at.map_or_else(Decompressor::default, |at| all.swap_remove(at).1);
-        drop(all);
-        let done = work(&mut codecs);
-        self.lock().push((own, codecs));
-        done
+    fn new(threads: usize) -> Codecs {
+        Codecs((0..threads.max(1)).map(|_| Mutex::default()).collect())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(ThreadId, Decompressor)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Decompresses with contexts that no other thread uses meanwhile.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Decompressor) -> T) -> T {
+        // Whatever a panic would leave in a context, the next page begins anew.
+        let free = self.0.iter().find_map(|codecs| match codecs.try_lock() {
+            Ok(codecs) => Some(codecs),
+            Err(TryLockError::Poisoned(codecs)) => Some(codecs.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        });
+        let first = || Some(self.0.first()?.lock().unwrap_or_else(PoisonError::into_inner));
+        match free.or_else(first) {
+            Some(mut codecs) => work(&mut codecs),
+            // There is one at least.
+            None => work(&mut Decompressor::default()),
+        }
     }
 }
 
@@ -60,12 +63,12 @@ impl Budget {
         };
         let pages = PageLimits { page_max: options.page_bytes_max, dictionary_max: options.dictionary_bytes_max };
         let idle = Idle::new(Reservation { taken: memory.reservation(), pages }, &memory);
-        Budget { memory, pages, codecs: Codecs::default(), idle }
+        Budget { memory, pages, codecs: Codecs::new(1), idle }
     }
 
-    /// The same, for a scan: with contexts and buffers that end with it.
-    pub(super) fn for_scan(&self) -> Budget {
-        Budget { codecs: Codecs::default(), idle: Idle::new(self.reservation(), &self.memory), ..self.clone() }
+    /// The same, for a scan by so many threads: with contexts and buffers that end with it.
+    pub(super) fn for_scan(&self, threads: usize) -> Budget {
+        Budget { codecs: Codecs::new(threads), idle: Idle::new(self.reservation(), &self.memory), ..self.clone() }
     }
 
     pub(super) fn idle(&self) -> &Idle {

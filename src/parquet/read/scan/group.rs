@@ -76,7 +76,7 @@ impl Quota {
 impl GroupReader {
     pub(super) fn new(request: &Arc<Request>, budget: &Budget) -> Result<GroupReader> {
         let filter = request.condition.as_ref().map(|condition| Filter::new(request, condition));
-        let budget = budget.for_scan();
+        let budget = budget.for_scan(1);
         Ok(GroupReader {
             request: Arc::clone(request),
             decoders: request.decoders(&budget)?,

@@ -156,7 +156,7 @@ impl Lanes {
             plans.push(plan);
         }
         let weights = plans.first().map_or_else(Vec::new, |plan| request.weights(plan.number));
-        let budget = request.file.budget.for_scan();
+        let budget = request.file.budget.for_scan(threads);
         let lane = |(decoder, weight)| Slot {
             lane: Some(Lane {
                 decoder,
