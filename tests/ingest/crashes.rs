@@ -5,10 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hypostyle::ingest::{Ingest, IngestOptions, Summary};
-use hypostyle::storage::{Entry, Fault, FaultPlan, Faulty, Input, Memory, Output, Published, Storage};
+use hypostyle::storage::{Fault, FaultPlan, Faulty, Memory, Storage};
 use hypostyle::table::{Table, VacuumOptions};
 use hypostyle::{Error, Result};
 
+use crate::folder::Folder;
 use crate::read_back::{World, options, records};
 
 /// Commits in the middle of the run, with windows open over them.
@@ -73,58 +74,9 @@ fn two_sinks_of_one_table_do_not_mind_each_other() {
     world.check_books();
 }
 
-/// A folder of a disk, so that one disk (and its one crash) holds the table and its dead letters.
-#[derive(Debug, Clone)]
-struct Folder<S> {
-    disk: S,
-    name: &'static str,
-}
-
-impl<S: Storage + Clone + 'static> Folder<S> {
-    fn at(disk: &S, name: &'static str) -> Arc<dyn Storage> {
-        Arc::new(Folder { disk: disk.clone(), name })
-    }
-
-    fn path(&self, path: &str) -> String {
-        format!("{}/{path}", self.name)
-    }
-
-    fn own(&self, entries: Vec<Entry>) -> Vec<Entry> {
-        let prefix = self.path("");
-        let own = |entry: Entry| Some(Entry { path: entry.path.strip_prefix(&prefix)?.to_owned(), ..entry });
-        entries.into_iter().filter_map(own).collect()
-    }
-}
-
-impl<S: Storage + Clone> Storage for Folder<S>
-where
-    S: 'static,
-{
-    fn open(&self, path: &str) -> Result<Arc<dyn Input>> {
-        self.disk.open(&self.path(path))
-    }
-    fn create(&self, path: &str) -> Result<Box<dyn Output>> {
-        self.disk.create(&self.path(path))
-    }
-    fn publish_if_absent(&self, path: &str, bytes: &[u8]) -> Result<Published> {
-        self.disk.publish_if_absent(&self.path(path), bytes)
-    }
-    fn list(&self, prefix: &str) -> Result<Vec<Entry>> {
-        Ok(self.own(self.disk.list(&self.path(prefix))?))
-    }
-    fn list_unfinished(&self) -> Result<Vec<Entry>> {
-        Ok(self.own(self.disk.list_unfinished()?))
-    }
-    fn remove(&self, path: &str) -> Result<()> {
-        self.disk.remove(&self.path(path))
-    }
-    fn name(&self) -> String {
-        self.name.to_owned()
-    }
-}
-
-fn run_on<S: Storage + Clone + 'static>(world: &World, disk: &S) -> Result<Summary> {
-    let (table, dead) = (Folder::at(disk, "table"), Folder::at(disk, "dead"));
+fn run_on(world: &World, disk: &Faulty) -> Result<Summary> {
+    let disk: Arc<dyn Storage> = Arc::new(disk.clone());
+    let (table, dead) = (Folder::at(&disk, "table"), Folder::at(&disk, "dead"));
     Ingest::new(Box::new(world.log()), table, dead, busy())?.run(&AtomicBool::new(false), &mut |_| {})
 }
 
@@ -221,7 +173,8 @@ fn an_operation_that_fails_on_a_thread_costs_nothing() {
     let text: String = parts.chain(["bad\n".into()]).collect();
     let world = World::new(&[("a.ndjson", &text)]);
     let run = |disk: &Faulty| {
-        let (table, dead) = (Folder::at(disk, "table"), Folder::at(disk, "dead"));
+        let disk: Arc<dyn Storage> = Arc::new(disk.clone());
+        let (table, dead) = (Folder::at(&disk, "table"), Folder::at(&disk, "dead"));
         let options = IngestOptions { threads: 3, target_file_bytes: 40_000, ..busy() };
         Ingest::new(Box::new(world.log()), table, dead, options)?.run(&AtomicBool::new(false), &mut |_| {})
     };

@@ -9,6 +9,8 @@
 
 mod bad_records;
 mod crashes;
+#[path = "../folder/mod.rs"]
+mod folder;
 mod options;
 mod read_back;
 mod streams;

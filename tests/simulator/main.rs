@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
+#[path = "../folder/mod.rs"]
 mod folder;
 #[path = "../hooked/mod.rs"]
 mod hooked;
