@@ -56,6 +56,15 @@ fn add(table: &mut Table, day: Option<&str>, numbers: std::ops::Range<i64>, sink
     transaction.commit().map(|_| ())
 }
 
+/// A storage with small files, and the table there, opened so that others can act before its operations.
+fn watched() -> (Arc<dyn Storage>, Hooked, Table) {
+    let inner: Arc<dyn Storage> = Arc::new(Memory::new());
+    small_files(&inner);
+    let hooked = Hooked::new(Arc::clone(&inner));
+    let table = Table::open(Arc::new(hooked.clone())).unwrap();
+    (inner, hooked, table)
+}
+
 /// The numbers with their days, in the order of the scan.
 fn rows(storage: &Arc<dyn Storage>) -> Vec<(String, i64)> {
     let table = Table::open(Arc::clone(storage)).unwrap();
@@ -189,10 +198,7 @@ fn an_append_only_table_is_compacted_and_rows_are_counted() {
 
 #[test]
 fn what_others_add_meanwhile_stays_and_what_they_remove_is_theirs() {
-    let inner: Arc<dyn Storage> = Arc::new(Memory::new());
-    small_files(&inner);
-    let hooked = Hooked::new(Arc::clone(&inner));
-    let mut table = Table::open(Arc::new(hooked.clone())).unwrap();
+    let (inner, hooked, mut table) = watched();
     // Before the commit another writer adds a file to each day, and a compaction of one day wins.
     let other = Arc::clone(&inner);
     let mut has_acted = false;
@@ -238,10 +244,7 @@ fn what_others_add_meanwhile_stays_and_what_they_remove_is_theirs() {
 
 #[test]
 fn files_that_vanish_while_they_are_read_are_another_writers_work() {
-    let inner: Arc<dyn Storage> = Arc::new(Memory::new());
-    small_files(&inner);
-    let hooked = Hooked::new(Arc::clone(&inner));
-    let mut table = Table::open(Arc::new(hooked.clone())).unwrap();
+    let (inner, hooked, mut table) = watched();
     let other = Arc::clone(&inner);
     let mut has_acted = false;
     hooked.before(move |call, path| {
@@ -265,10 +268,7 @@ fn files_that_vanish_while_they_are_read_are_another_writers_work() {
 
 #[test]
 fn a_run_that_is_stopped_keeps_what_is_finished() {
-    let inner: Arc<dyn Storage> = Arc::new(Memory::new());
-    small_files(&inner);
-    let hooked = Hooked::new(Arc::clone(&inner));
-    let mut table = Table::open(Arc::new(hooked.clone())).unwrap();
+    let (inner, hooked, mut table) = watched();
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     let mut created = 0;
@@ -285,10 +285,7 @@ fn a_run_that_is_stopped_keeps_what_is_finished() {
 
 #[test]
 fn a_schema_that_changes_meanwhile_is_a_conflict_and_nothing_is_left_behind() {
-    let inner: Arc<dyn Storage> = Arc::new(Memory::new());
-    small_files(&inner);
-    let hooked = Hooked::new(Arc::clone(&inner));
-    let mut table = Table::open(Arc::new(hooked.clone())).unwrap();
+    let (inner, hooked, mut table) = watched();
     let other = Arc::clone(&inner);
     let mut has_acted = false;
     hooked.before(move |call, _| {
