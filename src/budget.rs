@@ -122,6 +122,11 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// A reservation of nothing yet, of the same budget.
+    pub fn another(&self) -> Reservation {
+        self.budget.reservation()
+    }
+
     /// What is taken, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -2,7 +2,8 @@
 //!
 //! `HYPOSTYLE_FUZZ_SECONDS=600 cargo test --test fuzzing` gives each target that long and prints what it did;
 //! `HYPOSTYLE_FUZZ_TARGET` names one; `HYPOSTYLE_FUZZ_SEED` begins elsewhere. An input that fails is written to the folder
-//! `HYPOSTYLE_FUZZ_OUT`, if there is one, and printed. See `fuzz/README.md`.
+//! `HYPOSTYLE_FUZZ_OUT`, if there is one, and printed. `HYPOSTYLE_FUZZ_CORPUS` is a folder that takes each target's seeds, for another
+//! fuzzer. See `fuzz/README.md`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +15,7 @@
 mod generate;
 
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -122,6 +123,9 @@ fn every_target_returns_whatever_it_is_given() {
         let seconds = seconds.filter(|_| name != "arrow_rs" || only.is_some());
         let mut corpus = seeds(name, &goldens);
         assert!(!corpus.is_empty(), "{name} has seeds");
+        if let Ok(folder) = std::env::var("HYPOSTYLE_FUZZ_CORPUS") {
+            corpus.iter().for_each(|seed| keep(Path::new(&folder), name, seed));
+        }
         corpus.iter().for_each(|seed| run(name, target, seed));
         let started = Instant::now();
         let mut executions = corpus.len() as u64;
@@ -149,14 +153,18 @@ fn every_target_returns_whatever_it_is_given() {
     }
 }
 
+/// Writes an input to the target's part of the folder.
+fn keep(folder: &Path, name: &str, input: &[u8]) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::write(path.join(format!("{:08x}", crc32fast::hash(input))), input).unwrap();
+}
+
 /// Runs a target; keeps the input if it fails.
 fn run(name: &str, target: Target, input: &[u8]) {
     if std::panic::catch_unwind(AssertUnwindSafe(|| target(input))).is_err() {
         if let Ok(folder) = std::env::var("HYPOSTYLE_FUZZ_OUT") {
-            let hash = crc32fast::hash(input);
-            let path = PathBuf::from(folder).join(name);
-            std::fs::create_dir_all(&path).unwrap();
-            std::fs::write(path.join(format!("{hash:08x}")), input).unwrap();
+            keep(Path::new(&folder), name, input);
         }
         let hex: String = input.iter().take(2000).map(|b| format!("{b:02x}")).collect();
         panic!("target {name} fails on {} bytes: {hex}", input.len());

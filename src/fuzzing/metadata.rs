@@ -11,7 +11,7 @@ use crate::parquet::arrow::assemble::{LeafSlots, assemble};
 use crate::parquet::arrow::{FileSchema, SchemaOptions, to_parquet};
 use crate::parquet::format::bloom_filter::{self, BloomFilter};
 use crate::parquet::format::thrift::{self, Value};
-use crate::parquet::format::{ColumnIndex, Footer, FooterLimits, OffsetIndex, PageHeader};
+use crate::parquet::format::{ChunkPlace, ColumnIndex, Footer, FooterLimits, OffsetIndex, PageHead, PageHeader};
 
 /// What is decoded, encodes to what decodes as the same.
 fn round_trip<T: Value + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
@@ -41,6 +41,11 @@ pub(super) fn footer(bytes: &[u8]) {
         for column in 0..lean.columns.min(64) {
             let chunk = footer.chunk(group, column);
             assert!(chunk.is_ok() || !whole, "a chunk of a whole footer decodes by itself");
+            let Ok(chunk) = chunk else { continue };
+            let is_here = chunk.file_path.is_none() && chunk.crypto_metadata.is_none();
+            let meta = chunk.meta_data.as_ref().filter(|_| is_here);
+            let place = footer.place(group, column);
+            assert!(place.is_ok_and(|place| place == meta.map(ChunkPlace::from)), "{meta:?}");
         }
     }
     round_trip::<crate::parquet::format::FileMetaData>(bytes);
@@ -48,6 +53,11 @@ pub(super) fn footer(bytes: &[u8]) {
 
 pub(super) fn page_header(bytes: &[u8]) {
     round_trip::<PageHeader>(bytes);
+    // Where the whole header decodes, what is read of it for decoding its page is the same.
+    if let Ok((header, used)) = thrift::decode::<PageHeader>(bytes, 0) {
+        let head = PageHead::decode(bytes, 0);
+        assert!(head.is_ok_and(|head| head == (PageHead::from(&header), used)), "{header:?}");
+    }
 }
 
 pub(super) fn page_index(bytes: &[u8]) {

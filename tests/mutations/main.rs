@@ -28,8 +28,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use generate::Random;
+use nix::time::{ClockId, clock_gettime};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use rustix::time::{ClockId, clock_gettime};
 use seeds::Seed;
 
 /// What each may take, measured as the process's time and address space.
@@ -187,8 +187,8 @@ impl Watch {
 }
 
 fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap();
+    time.tv_sec() as f64 + time.tv_nsec() as f64 / 1e9
 }
 
 /// Of this process, in bytes.

@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// Indices that are unpacked at a time: they stay in the nearest cache.
 const CHUNK: usize = 1024;
+/// The same of a read of a few, which costs less than to make room for more.
+const CHUNK_OF_FEW: usize = 64;
 
 /// Bits that hold every index into a dictionary of `dictionary_len` values.
 pub fn width(dictionary_len: usize) -> u32 {
@@ -52,7 +54,20 @@ impl<'a> Decoder<'a> {
 
     /// Appends `count` values of `dictionary`, by index; an index beyond it is corrupt.
     pub fn gather<T: Copy + Default>(&mut self, dictionary: &[T], count: usize, out: &mut Vec<T>) -> Result<()> {
-        let mut chunk = [0u32; CHUNK];
+        match count {
+            ..=CHUNK_OF_FEW => self.gather_by(&mut [0; CHUNK_OF_FEW], dictionary, count, out),
+            _ => self.gather_by(&mut [0; CHUNK], dictionary, count, out),
+        }
+    }
+
+    /// The same, with `chunk` for indices.
+    fn gather_by<T: Copy + Default>(
+        &mut self,
+        chunk: &mut [u32],
+        dictionary: &[T],
+        count: usize,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
         let mut left = count;
         out.reserve(count);
         while left > 0 {
@@ -65,7 +80,7 @@ impl<'a> Decoder<'a> {
                 Run::Packed { bytes, mut skip, count } => {
                     let mut packed = count;
                     while packed > 0 {
-                        let n = packed.min(CHUNK);
+                        let n = packed.min(chunk.len());
                         let indices = chunk.get_mut(..n).unwrap_or_default();
                         bit_pack::unpack(bytes, self.indices.width(), skip, indices);
                         gather::append(dictionary, indices, out).map_err(|max| beyond(max, dictionary.len()))?;

@@ -5,6 +5,7 @@
 //! A full scan of many small chunks reads nothing else of them, and statistics are decoded by those who ask for them.
 
 use super::metadata::{Codec, ColumnMetaData, Encoding};
+use super::skip::{self, Walk};
 use super::thrift::{Kind, Reader, missing};
 use crate::error::Result;
 
@@ -56,6 +57,65 @@ impl From<&ColumnMetaData> for ChunkPlace {
 
 /// Reads a `ColumnChunk`; none where its metadata is not in the clear, or its pages are in another file.
 pub(super) fn read(r: &mut Reader<'_>) -> Result<Option<ChunkPlace>> {
+    let at = r.cursor.position();
+    match walk(r.cursor.all(), at) {
+        Some((place, end)) => r.cursor.skip(end - at).map(|()| place),
+        None => read_slowly(r),
+    }
+}
+
+/// The same of the chunk at `at`, and the place behind it; none where something is wrong or rare.
+fn walk(bytes: &[u8], at: usize) -> Option<(Option<ChunkPlace>, usize)> {
+    let mut walk = Walk::new(bytes, at);
+    let (mut place, mut is_elsewhere, mut last) = (None, false, 0);
+    while let Some((id, kind)) = walk.field(&mut last)? {
+        match (id, kind) {
+            (3, skip::STRUCT) => place = Some(walk_metadata(&mut walk)?),
+            _ => {
+                is_elsewhere |= matches!((id, kind), (1 | 8, skip::BINARY | skip::STRUCT));
+                walk.skip(kind)?;
+            }
+        }
+    }
+    Some((place.filter(|_| !is_elsewhere), walk.at()))
+}
+
+fn walk_metadata(walk: &mut Walk<'_>) -> Option<ChunkPlace> {
+    let (mut codec, mut encodings) = (None, None);
+    let (mut num_values, mut uncompressed, mut compressed) = (None, None, None);
+    let (mut data, mut dictionary, mut last) = (None, None, 0);
+    while let Some((id, kind)) = walk.field(&mut last)? {
+        match (id, kind) {
+            (2, skip::LIST) => {
+                let mut set = EncodingSet::default();
+                for _ in 0..walk.list_of_i32()? {
+                    set.insert(i32::try_from(walk.integer()?).unwrap_or(i32::MAX));
+                }
+                encodings = Some(set);
+            }
+            (4, kind) => codec = walk.i32(kind, codec)?,
+            (5, kind) => num_values = walk.i64(kind, num_values)?,
+            (6, kind) => uncompressed = walk.i64(kind, uncompressed)?,
+            (7, kind) => compressed = walk.i64(kind, compressed)?,
+            (9, kind) => data = walk.i64(kind, data)?,
+            (11, kind) => dictionary = walk.i64(kind, dictionary)?,
+            (_, kind) => walk.skip(kind)?,
+        }
+    }
+    Some(ChunkPlace {
+        codec: Codec::from(codec?),
+        encodings: encodings?,
+        num_values: num_values?,
+        total_uncompressed_size: uncompressed?,
+        total_compressed_size: compressed?,
+        data_page_offset: data?,
+        dictionary_page_offset: dictionary,
+    })
+}
+
+/// The same with an error that says what is wrong where.
+#[cold]
+fn read_slowly(r: &mut Reader<'_>) -> Result<Option<ChunkPlace>> {
     let (mut place, mut is_elsewhere) = (None, false);
     r.fields(|r, id, kind| {
         match (id, kind) {

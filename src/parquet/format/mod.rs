@@ -15,6 +15,7 @@ pub mod index;
 pub mod lazy;
 pub mod metadata;
 pub mod page;
+pub mod page_head;
 pub mod place;
 pub mod schema;
 mod skip;
@@ -28,4 +29,5 @@ pub use metadata::{
     KeyValue, PageEncodingStats, PageType, RowGroup, SizeStatistics, SortingColumn, Statistics,
 };
 pub use page::{DataPageHeader, DataPageHeaderV2, DictionaryPageHeader, PageHeader};
+pub use page_head::{DataPageHead, DataPageHeadV2, DictionaryPageHead, PageHead};
 pub use schema::{ConvertedType, Empty, LogicalType, Repetition, SchemaElement, TimeUnit, Type};

@@ -6,7 +6,7 @@ use super::ReaderOptions;
 use crate::budget::{self, MemoryBudget};
 use crate::error::{Error, Result};
 use crate::parquet::compress::Decompressor;
-use crate::parquet::format::{PageHeader, PageType};
+use crate::parquet::format::{PageHead, PageType};
 
 /// The memory of a file's reader, the bounds of its pages, and the contexts of codecs.
 #[derive(Debug, Clone)]
@@ -158,7 +158,7 @@ pub(super) struct Reservation {
 
 impl Reservation {
     /// [`Error::Limit`] for a page of more bytes, stored or decompressed, than was asked for.
-    pub(super) fn check_page(&self, header: &PageHeader) -> Result<()> {
+    pub(super) fn check_page(&self, header: &PageHead) -> Result<()> {
         let bytes = header.uncompressed_page_size.max(header.compressed_page_size);
         let (max, name) = match header.type_ {
             PageType::DictionaryPage => (self.pages.dictionary_max, "dictionary_bytes_max"),
@@ -181,6 +181,11 @@ impl Reservation {
     /// Takes `bytes` more.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<()> {
         self.taken.grow(bytes)
+    }
+
+    /// A reservation of nothing yet, of the same budget.
+    pub(super) fn another(&self) -> Reservation {
+        Reservation { taken: self.taken.another(), pages: self.pages }
     }
 
     /// What is taken, in bytes.

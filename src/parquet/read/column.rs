@@ -10,7 +10,7 @@ use arrow_schema::DataType;
 
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
-use crate::parquet::format::PageHeader;
+use crate::parquet::format::PageHead;
 
 pub(super) use self::judge::{Judge, Kept, is_true};
 use super::ColumnCounts;
@@ -49,7 +49,7 @@ pub(super) struct Column {
     /// For what is kept of rows that were judged.
     kept_memory: Reservation,
     /// Values that were picked from a page and are not in the target yet.
-    picked: Picked,
+    picked: Option<Box<Picked>>,
     array_type: DataType,
 }
 
@@ -110,7 +110,7 @@ impl Column {
             dictionary_len: 0,
             dictionary_number: 0,
             kept_memory: budget.reservation(),
-            picked: Picked::new(budget.reservation()),
+            picked: None,
             array_type: leaf.data_type.clone(),
             leaf,
         })
@@ -198,7 +198,7 @@ impl Column {
 
     /// The batch's array; the batch is empty again.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
-        self.picked.move_to(&mut *self.target).map_err(|e| e.in_column(&self.name))?;
+        self.move_picked().map_err(|e| e.in_column(&self.name))?;
         let array = self.target.finish(self.validity.finish()).map_err(|e| e.in_column(&self.name))?;
         self.decoded += bytes_of(&array);
         match &self.array_type {
@@ -215,7 +215,8 @@ impl Column {
         let count = rows.min(page.rows_left);
         let present = page.levels.read(count, &mut self.mask)?;
         if matches!(page.values.coding, Coding::Prefixes) {
-            self.picked.add(&mut page.values, present, count, &self.mask)?;
+            let picked = self.picked.get_or_insert_with(|| Box::new(Picked::new(self.kept_memory.another())));
+            picked.add(&mut page.values, present, count, &self.mask)?;
             match present == count {
                 true => self.validity.push_present(count),
                 false => self.validity.push_mask(&self.mask),
@@ -229,6 +230,14 @@ impl Column {
         }
         page.rows_left -= count;
         Ok(count)
+    }
+
+    /// Gives the target what was picked.
+    fn move_picked(&mut self) -> Result<()> {
+        match &mut self.picked {
+            Some(picked) => picked.move_to(&mut *self.target),
+            None => Ok(()),
+        }
     }
 
     /// Passes over the rows to be skipped, which are less than the page has left.
@@ -245,7 +254,7 @@ impl Column {
 
     /// Opens the next page of which a row is wanted.
     fn next_page(&mut self, missing: usize) -> Result<()> {
-        self.picked.move_to(&mut *self.target).map_err(|e| self.at_page(e))?;
+        self.move_picked().map_err(|e| self.at_page(e))?;
         self.skip -= self.page.rows_left;
         self.page.rows_left = 0;
         let skipped_before = self.skip;
@@ -333,7 +342,7 @@ impl Picked {
 }
 
 /// Bytes of a page after decompression.
-pub(super) fn page_bytes(header: &PageHeader) -> u64 {
+pub(super) fn page_bytes(header: &PageHead) -> u64 {
     u64::try_from(header.uncompressed_page_size).unwrap_or(0)
 }
 

@@ -15,14 +15,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::parquet::format::encryption::{self, ChunkCipher, ModuleType};
+use crate::parquet::format::encryption::ChunkCipher;
 pub(super) use crate::parquet::format::place::{byte_range, index_range, overrun};
-use crate::parquet::format::thrift;
-use crate::parquet::format::{
-    ChunkPlace, Codec, ColumnChunk, ColumnMetaData, Encoding, OffsetIndex, PageHeader, PageType,
-};
+use crate::parquet::format::{ChunkPlace, Codec, ColumnChunk, ColumnMetaData, Encoding, OffsetIndex, PageType};
 use crate::storage::Input;
 
+use super::raw_page::{RawPage, data_values, split_page};
 use super::selection::Selection;
 
 /// Pages this near each other are fetched together, with what lies between.
@@ -37,23 +35,6 @@ pub(super) struct PageSpan {
     pub rows: Range<usize>,
 }
 
-/// One page as it stands in the file.
-#[derive(Debug, Clone)]
-pub(super) struct RawPage {
-    /// Large, and handed on often.
-    pub header: Box<PageHeader>,
-    /// Its number among the chunk's data pages.
-    pub ordinal: u64,
-    /// File position of the header.
-    pub offset: u64,
-    pub header_bytes: usize,
-    /// Encrypted where there is a cipher.
-    pub body: Bytes,
-    pub cipher: Option<Arc<ChunkCipher>>,
-    /// Rows in it, where an offset index tells.
-    pub rows: Option<usize>,
-}
-
 /// The pages of one chunk, from where the last call ended.
 #[derive(Debug)]
 pub(super) struct ChunkPages {
@@ -66,6 +47,8 @@ pub(super) struct ChunkPages {
     is_flat: bool,
     /// Of an encrypted chunk.
     cipher: Option<Arc<ChunkCipher>>,
+    /// Whether headers are decoded whole.
+    with_statistics: bool,
     way: Way,
     /// Data pages given or passed over.
     ordinal: u64,
@@ -113,6 +96,7 @@ impl ChunkPages {
             overrun,
             is_flat,
             cipher: None,
+            with_statistics: false,
             way,
             ordinal: 0,
             dictionary: None,
@@ -126,6 +110,12 @@ impl ChunkPages {
     /// The same of an encrypted chunk.
     pub(super) fn with_cipher(mut self, cipher: Option<ChunkCipher>) -> ChunkPages {
         self.cipher = cipher.map(Arc::new);
+        self
+    }
+
+    /// The same, whose pages come with the statistics in their headers.
+    pub(super) fn with_statistics(mut self) -> ChunkPages {
+        self.with_statistics = true;
         self
     }
 
@@ -185,7 +175,7 @@ impl ChunkPages {
             return Ok(None);
         }
         let first = *at == self.range.start;
-        let page = split_page(bytes, *at, self.ordinal, self.cipher.as_ref(), first)?;
+        let page = split_page(bytes, *at, self.ordinal, self.cipher.as_ref(), first, self.with_statistics)?;
         *at += (page.header_bytes + page.body.len()) as u64;
         if matches!(page.header.type_, PageType::DataPage | PageType::DataPageV2) {
             self.ordinal += 1;
@@ -259,14 +249,14 @@ impl ChunkPages {
         if !self.has_dictionary && self.range.start < first {
             let range = self.range.start..first;
             let mut bytes = self.fetch(range.clone())?;
-            let page = split_page(&mut bytes, range.start, 0, self.cipher.as_ref(), true)?;
+            let page = split_page(&mut bytes, range.start, 0, self.cipher.as_ref(), true, false)?;
             if page.header.type_ == PageType::DictionaryPage {
                 self.keep_dictionary(page)?;
             }
         }
         let ordinal = self.ordinal - 1;
         let mut bytes = self.fetch(span.bytes.clone())?;
-        let page = split_page(&mut bytes, span.bytes.start, ordinal, self.cipher.as_ref(), false)?;
+        let page = split_page(&mut bytes, span.bytes.start, ordinal, self.cipher.as_ref(), false, false)?;
         let values = data_values(&page.header).ok_or_else(|| {
             Error::corrupt(format!("a {:?} where the offset index has a data page", page.header.type_))
                 .at_byte(page.offset)
@@ -313,112 +303,6 @@ impl ChunkPages {
         self.has_dictionary = true;
         self.dictionary = Some(page);
         Ok(())
-    }
-}
-
-/// Level entries of a data page, as its header says; none for other pages.
-pub(super) fn data_values(header: &PageHeader) -> Option<usize> {
-    let values = match header.type_ {
-        PageType::DataPage => header.data_page_header.as_ref()?.num_values,
-        PageType::DataPageV2 => header.data_page_header_v2.as_ref()?.num_values,
-        _ => return None,
-    };
-    usize::try_from(values).ok()
-}
-
-/// The first page of a chunk, of which at least that much was fetched: `bytes`, which begin at `offset` in the file.
-pub(super) fn first_page(mut bytes: Bytes, offset: u64, cipher: Option<ChunkCipher>) -> Result<RawPage> {
-    split_page(&mut bytes, offset, 0, cipher.map(Arc::new).as_ref(), true)
-}
-
-/// Takes the page at the start of `bytes`, which begin at `offset` in the file. Only the `first` one of a chunk may be a
-/// dictionary.
-fn split_page(
-    bytes: &mut Bytes,
-    offset: u64,
-    ordinal: u64,
-    cipher: Option<&Arc<ChunkCipher>>,
-    first: bool,
-) -> Result<RawPage> {
-    let place = |e: Error| e.at_byte(offset).in_page(ordinal);
-    let (header, header_bytes) = match cipher {
-        None => thrift::decode::<PageHeader>(bytes, offset).map(|(header, used)| (Box::new(header), used)),
-        Some(cipher) => open_header(bytes, ordinal, cipher, first),
-    }
-    .map_err(place)?;
-    let left = bytes.len() - header_bytes;
-    let body = usize::try_from(header.compressed_page_size).ok().filter(|&n| n <= left).ok_or_else(|| {
-        place(Error::corrupt(format!("a page of {} bytes, {left} are left of the chunk", header.compressed_page_size)))
-    })?;
-    let is_whole = match header.type_ {
-        PageType::DataPage => header.data_page_header.as_ref().is_some_and(|h| h.num_values >= 0),
-        PageType::DataPageV2 => header.data_page_header_v2.as_ref().is_some_and(|h| h.num_values >= 0),
-        PageType::DictionaryPage => header.dictionary_page_header.as_ref().is_some_and(|h| h.num_values >= 0),
-        _ => true,
-    };
-    if !is_whole {
-        return Err(place(Error::corrupt(format!("a {:?} without the count of its values", header.type_))));
-    }
-    let _header = bytes.split_to(header_bytes);
-    let body = bytes.split_to(body);
-    Ok(RawPage { header, ordinal, offset, header_bytes, body, cipher: cipher.cloned(), rows: None })
-}
-
-/// The header at the start of `bytes`, encrypted, and the bytes that it took.
-fn open_header(bytes: &[u8], ordinal: u64, cipher: &ChunkCipher, first: bool) -> Result<(Box<PageHeader>, usize)> {
-    // It is copied to be decrypted, which no budget counts.
-    const HEADER_BYTES_MAX: usize = 16 << 20;
-    let module_bytes = encryption::module_bytes(bytes)?;
-    if module_bytes > HEADER_BYTES_MAX {
-        return Err(Error::limit(format!(
-            "an encrypted page header of {module_bytes} bytes, at most {HEADER_BYTES_MAX}"
-        )));
-    }
-    let as_data = || cipher.open(ModuleType::DataPageHeader, ordinal, bytes);
-    // The key tells which of both it is, since not all writers say where a dictionary is.
-    let (plain, used) = match first {
-        true => cipher.open(ModuleType::DictionaryPageHeader, 0, bytes).or_else(|_| as_data())?,
-        false => as_data()?,
-    };
-    let (header, _) = thrift::decode::<PageHeader>(&plain, 0)
-        .map_err(|e| Error::corrupt(format!("{} (in a decrypted page header)", e.message())))?;
-    Ok((Box::new(header), used))
-}
-
-impl RawPage {
-    /// Its body as it was before encryption. `take_memory` is asked before it is copied.
-    pub(super) fn open(&self, take_memory: impl FnOnce(usize) -> Result<()>) -> Result<Bytes> {
-        let Some(cipher) = &self.cipher else { return Ok(self.body.clone()) };
-        take_memory(self.body.len())?;
-        let kind = match self.header.type_ {
-            PageType::DictionaryPage => ModuleType::DictionaryPage,
-            _ => ModuleType::DataPage,
-        };
-        let (levels, sealed) = self.body.split_at_checked(self.levels_in_the_clear()).unwrap_or((&[], &self.body));
-        let (mut plain, used) = cipher.open(kind, self.ordinal, sealed)?;
-        if used != sealed.len() {
-            return Err(Error::corrupt(format!("an encrypted page of {used} bytes in one of {}", sealed.len())));
-        }
-        if !levels.is_empty() {
-            plain.splice(..0, levels.iter().copied());
-        }
-        Ok(plain.into())
-    }
-
-    /// How many bytes stand before the encrypted ones: of pages v2 parquet-java encrypts the values alone. By the specification, as
-    /// everybody else has it, it is all of the page. The length before what is encrypted tells which.
-    fn levels_in_the_clear(&self) -> usize {
-        let Some(v2) = self.header.data_page_header_v2.as_ref().filter(|_| self.header.type_ == PageType::DataPageV2)
-        else {
-            return 0;
-        };
-        let size = |n: i32| usize::try_from(n).unwrap_or(0);
-        let levels = size(v2.repetition_levels_byte_length).saturating_add(size(v2.definition_levels_byte_length));
-        let ends_with_page = |from: usize| {
-            let sealed = self.body.get(from..).unwrap_or_default();
-            encryption::module_bytes(sealed).is_ok_and(|bytes| bytes == sealed.len())
-        };
-        if !ends_with_page(0) && ends_with_page(levels) { levels } else { 0 }
     }
 }
 

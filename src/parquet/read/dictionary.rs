@@ -18,6 +18,7 @@ use super::budget::Reservation;
 use super::column_chunk::{self, DICTIONARY_ENCODINGS};
 use super::file::FileParts;
 use super::page::{PageOpener, Values};
+use super::raw_page;
 use super::target;
 
 /// The values of a dictionary, and the memory they take.
@@ -55,7 +56,7 @@ pub(super) fn of_chunk(
         return Err(Error::limit(format!("a dictionary of {bytes} bytes: raise memory_bytes")));
     }
     let fetched = file.input.read(range.clone())?;
-    let page = column_chunk::first_page(fetched, range.start, cipher)?;
+    let page = raw_page::first_page(fetched, range.start, cipher)?;
     if page.header.type_ != PageType::DictionaryPage {
         return Ok(None);
     }

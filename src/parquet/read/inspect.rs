@@ -5,8 +5,9 @@ use crate::parquet::format::{Encoding, PageType};
 use crate::predicate::ColumnBounds;
 
 use super::bounds::{self, PageBounds};
-use super::column_chunk::{ChunkPages, data_values};
+use super::column_chunk::ChunkPages;
 use super::file::FileParts;
+use super::raw_page::data_values;
 use super::selection::Selection;
 
 /// One page of a column chunk, as its header tells.
@@ -47,22 +48,21 @@ pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec
     let order = bounds::order(&file.footer, leaf, column);
     let chunk_pages =
         ChunkPages::new(file.input.clone(), &(&meta).into(), file.overrun, true, None, &Selection::all(rows))?;
-    let mut chunk_pages = chunk_pages.with_cipher(cipher);
+    let mut chunk_pages = chunk_pages.with_cipher(cipher).with_statistics();
     let mut pages = Vec::new();
     let mut data_rows = Vec::new();
     while let Some(page) = chunk_pages.next_page()? {
         let header = &page.header;
-        let (encoding, statistics) = match header.type_ {
-            PageType::DataPage => header.data_page_header.as_ref().map(|h| (h.encoding, h.statistics.as_ref())),
-            PageType::DataPageV2 => header.data_page_header_v2.as_ref().map(|h| (h.encoding, h.statistics.as_ref())),
-            PageType::DictionaryPage => header.dictionary_page_header.as_ref().map(|h| (h.encoding, None)),
+        let encoding = match header.type_ {
+            PageType::DataPage => header.data_page_header.map(|h| h.encoding),
+            PageType::DataPageV2 => header.data_page_header_v2.map(|h| h.encoding),
+            PageType::DictionaryPage => header.dictionary_page_header.map(|h| h.encoding),
             _ => None,
-        }
-        .unzip();
+        };
         let data_values = data_values(header);
         let dictionary_values = header.dictionary_page_header.as_ref().and_then(|h| usize::try_from(h.num_values).ok());
         let mut known = match data_values {
-            Some(values) => bounds::of_statistics(statistics.flatten(), leaf, order, values),
+            Some(values) => bounds::of_statistics(page.statistics.as_deref(), leaf, order, values),
             None => ColumnBounds::default(),
         };
         if let Some(v2) = &header.data_page_header_v2 {

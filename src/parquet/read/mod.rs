@@ -33,6 +33,7 @@ mod nested;
 mod nested_levels;
 mod page;
 mod prune;
+mod raw_page;
 mod recover;
 mod scan;
 mod selection;

@@ -16,12 +16,12 @@ use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::{delta_binary_packed, delta_byte_array, delta_length_byte_array, rle};
-use crate::parquet::format::{Codec, Encoding, PageHeader, PageType, Type};
+use crate::parquet::format::{Codec, Encoding, PageHead, PageType, Type};
 
 use super::budget::{Budget, Codecs, Idle, Reservation};
-use super::column_chunk::{RawPage, data_values};
 use super::levels::Levels;
 use super::nested_levels::{self, NestedLevels};
+use super::raw_page::{RawPage, data_values};
 use super::transcode;
 
 /// The bytes of a page, decompressed.
@@ -189,6 +189,9 @@ pub(super) struct Page {
     pub values: Values,
 }
 
+/// A buffer of less is made anew faster than it is handed on.
+const IDLE_BYTES_MIN: usize = 4 << 10;
+
 /// What it takes to open pages of one column.
 #[derive(Debug)]
 pub(super) struct PageOpener {
@@ -240,7 +243,7 @@ impl PageOpener {
         let raw_body = raw.open(|bytes| self.decrypted.resize(bytes))?;
         let encoding = match (&raw.header.data_page_header, &raw.header.data_page_header_v2) {
             (Some(v1), _) if raw.header.type_ == PageType::DataPage => {
-                self.decompress(&raw.header, codec, raw_body, 0, &mut page.values.bytes, &page.values.spare)?;
+                self.decompress(&raw.header, codec, &raw_body, 0, &mut page.values.bytes, Some(&page.values.spare))?;
                 let encodings = (v1.repetition_level_encoding, v1.definition_level_encoding);
                 page.values.start = match leaf.is_flat() {
                     true => levels_v1(&page.values.bytes, leaf, encodings.1, values, &mut page.levels)?,
@@ -277,8 +280,8 @@ impl PageOpener {
                     _ => page.levels.set_rle(levels),
                 }
                 let codec = if v2.is_compressed == Some(false) { Codec::Uncompressed } else { codec };
-                let body = raw_body.slice(rep + def..);
-                self.decompress(&raw.header, codec, body, rep + def, &mut page.values.bytes, &page.values.spare)?;
+                let spare = Some(&page.values.spare);
+                self.decompress(&raw.header, codec, &raw_body, rep + def, &mut page.values.bytes, spare)?;
                 page.values.start = 0;
                 v2.encoding
             }
@@ -371,23 +374,23 @@ impl PageOpener {
         }
         let mut bytes = PageBytes::default();
         let body = raw.open(|bytes| self.decrypted.resize(bytes))?;
-        self.decompress(&raw.header, codec, body, 0, &mut bytes, &Spare::default())?;
+        self.decompress(&raw.header, codec, &body, 0, &mut bytes, None)?;
         Ok((bytes, usize::try_from(header.num_values).unwrap_or(0)))
     }
 
-    /// `body`, decompressed; `before` bytes of the page's uncompressed size stand before it, uncompressed.
+    /// `body` from byte `before` on, decompressed; what stands before is not compressed, and is part of the page's uncompressed size.
     fn decompress(
         &mut self,
-        header: &PageHeader,
+        header: &PageHead,
         codec: Codec,
-        body: Bytes,
+        body: &Bytes,
         before: usize,
         out: &mut PageBytes,
-        spare: &Spare,
+        spare: Option<&Spare>,
     ) -> Result<()> {
         if codec == Codec::Uncompressed {
             // The size is the body's; where the header says otherwise, what is read from it tells.
-            *out = PageBytes::Shared(body);
+            *out = PageBytes::Shared(body.slice(before.min(body.len())..));
             return Ok(());
         }
         let size = usize::try_from(header.uncompressed_page_size).ok().and_then(|n| n.checked_sub(before));
@@ -396,15 +399,16 @@ impl PageOpener {
         })?;
         let mut buffer = out.reclaim();
         if buffer.capacity() == 0 {
-            buffer = spare.take();
+            buffer = spare.map(Spare::take).unwrap_or_default();
         }
-        if buffer.capacity() == 0 {
+        if buffer.capacity() == 0 && size >= IDLE_BYTES_MIN {
             buffer = self.idle.take(size);
         }
         // The buffer keeps the largest page's size.
-        let waiting = spare.bytes().saturating_add(self.plain.capacity());
+        let waiting = spare.map_or(0, Spare::bytes).saturating_add(self.plain.capacity());
         self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
-        let result = self.codecs.with(|codecs| codecs.decompress(codec, &body, &mut buffer, size));
+        let body = body.get(before..).unwrap_or_default();
+        let result = self.codecs.with(|codecs| codecs.decompress(codec, body, &mut buffer, size));
         *out = PageBytes::Own(buffer);
         result
     }
@@ -415,6 +419,10 @@ impl PageOpener {
             && buffer.capacity() > 0
         {
             let buffer = std::mem::take(buffer);
+            if buffer.capacity() < IDLE_BYTES_MIN {
+                // What is taken of the budget for it is taken for the next page.
+                return Ok(());
+            }
             self.memory.resize(self.plain.capacity())?;
             self.idle.give(buffer);
         }

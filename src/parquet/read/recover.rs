@@ -15,17 +15,16 @@ use std::sync::Arc;
 use arrow_schema::Schema;
 use bytes::Bytes;
 
-use super::column_chunk::{RawPage, data_values};
 use super::file::FileReader;
 use super::page::{Page, PageOpener};
+use super::raw_page::{RawPage, data_values};
 use super::{Harm, ReaderOptions};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{Leaf, ParquetSchema, arrow_schema_metadata, to_parquet};
 use crate::parquet::compress::Compression;
 use crate::parquet::format::footer::{self, MAGIC};
-use crate::parquet::format::thrift;
 use crate::parquet::format::{
-    Codec, ColumnChunk, ColumnMetaData, Encoding, FileMetaData, PageHeader, PageType, RowGroup,
+    Codec, ColumnChunk, ColumnMetaData, Encoding, FileMetaData, PageHead, PageType, RowGroup,
 };
 use crate::storage::Input;
 
@@ -148,7 +147,7 @@ fn pages(input: &dyn Input) -> Result<Vec<Placed>> {
     let mut at = MAGIC.len() as u64;
     while at < bytes {
         let head = input.read(at..bytes.min(at + HEADER_BYTES))?;
-        let Ok((header, header_bytes)) = thrift::decode::<PageHeader>(&head, at) else { break };
+        let Ok((header, header_bytes)) = PageHead::decode(&head, at) else { break };
         let start = at + header_bytes as u64;
         let size = u64::try_from(header.compressed_page_size).ok().filter(|size| *size <= bytes - start);
         let Some(size) = size else { break };
@@ -166,8 +165,8 @@ fn pages(input: &dyn Input) -> Result<Vec<Placed>> {
             break;
         }
         let range = at..start + size;
-        let header = Box::new(header);
-        let raw = RawPage { header, ordinal: 0, offset: at, header_bytes, body, cipher: None, rows: None };
+        let raw =
+            RawPage { header, statistics: None, ordinal: 0, offset: at, header_bytes, body, cipher: None, rows: None };
         pages.push(Placed { raw, range: range.clone() });
         at = range.end;
     }

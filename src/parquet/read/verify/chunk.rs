@@ -6,8 +6,9 @@ use super::{Harm, Verification};
 use crate::error::{Error, Result};
 use crate::parquet::format::{ColumnMetaData, PageType};
 use crate::parquet::read::bounds::{self, PageBounds};
-use crate::parquet::read::column_chunk::{ChunkPages, RawPage, data_values};
+use crate::parquet::read::column_chunk::ChunkPages;
 use crate::parquet::read::file::FileParts;
+use crate::parquet::read::raw_page::{RawPage, data_values};
 use crate::parquet::read::selection::Selection;
 
 /// What was found of a chunk's pages.
@@ -66,7 +67,7 @@ fn pages(
     }
     let chunk =
         ChunkPages::new(file.input.clone(), &(&meta).into(), file.overrun, is_flat, None, &Selection::all(rows))?;
-    let mut chunk = chunk.with_cipher(cipher);
+    let mut chunk = chunk.with_cipher(cipher).with_statistics();
     let (mut row, mut values) = (0usize, 0u64);
     let (mut stored, mut plain) = (0u64, 0u64);
     while let Some(page) = chunk.next_page()? {
