@@ -6,6 +6,8 @@
 //! width (1 byte) | indices in the RLE / bit-packing hybrid
 //! ```
 
+use std::ops::Range;
+
 use super::bit_pack;
 use super::gather;
 use super::rle::{self, Position, Run, width_of};
@@ -15,6 +17,9 @@ use crate::error::{Error, Result};
 const CHUNK: usize = 1024;
 /// The same of a read of a few, which costs less than to make room for more.
 const CHUNK_OF_FEW: usize = 64;
+
+/// Places to be picked that are this far from each other are unpacked by themselves.
+const APART: usize = 128;
 
 /// Bits that hold every index into a dictionary of `dictionary_len` values.
 pub fn width(dictionary_len: usize) -> u32 {
@@ -83,7 +88,7 @@ impl<'a> Decoder<'a> {
                         let n = packed.min(chunk.len());
                         let indices = chunk.get_mut(..n).unwrap_or_default();
                         bit_pack::unpack(bytes, self.indices.width(), skip, indices);
-                        gather::append(dictionary, indices, out).map_err(|max| beyond(max, dictionary.len()))?;
+                        values_at(dictionary, indices, out)?;
                         skip += n;
                         packed -= n;
                     }
@@ -100,10 +105,60 @@ impl<'a> Decoder<'a> {
         out.resize(start + count, 0);
         let indices = out.get_mut(start..).unwrap_or_default();
         self.indices.read(indices)?;
-        match gather::max(indices) {
-            Some(max) if max as usize >= dictionary_len => Err(beyond(max, dictionary_len)),
-            _ => Ok(()),
+        check(indices, dictionary_len)
+    }
+
+    /// Appends the indices at `ranges` of the next `span`, whatever they are, and passes over the others. The ranges ascend, and end
+    /// within the span.
+    pub fn pick(&mut self, ranges: &[Range<usize>], span: usize, out: &mut Vec<u32>) -> Result<()> {
+        let mut chunk = [0u32; CHUNK];
+        let (mut at, mut next) = (0, 0);
+        let start_of = |range: usize| ranges.get(range).map_or(usize::MAX, |range| range.start);
+        // The next place that is wanted.
+        let mut from = start_of(0);
+        while at < span {
+            let run = self.next_run(span - at)?;
+            let (Run::Repeated { count, .. } | Run::Packed { count, .. }) = run;
+            let end = at + count;
+            while from < end {
+                // As far as what is wanted lies close together.
+                let stop = match run {
+                    Run::Repeated { .. } => end,
+                    Run::Packed { .. } => end.min(from + CHUNK),
+                };
+                let near = ranges.get(next..).unwrap_or_default().iter();
+                let mut far = from;
+                for range in near.take_while(|range| range.start < stop) {
+                    if range.start >= far + APART {
+                        break;
+                    }
+                    far = range.end.min(stop);
+                }
+                let mut unpacked: &[u32] = &[];
+                if let Run::Packed { bytes, skip, .. } = run {
+                    let indices = chunk.get_mut(..far - from).unwrap_or_default();
+                    bit_pack::unpack(bytes, self.indices.width(), skip + (from - at), indices);
+                    unpacked = indices;
+                }
+                let base = from;
+                while let Some(range) = ranges.get(next)
+                    && from < far
+                {
+                    let until = range.end.min(far);
+                    match run {
+                        Run::Repeated { value, .. } => out.extend(std::iter::repeat_n(value, until - from)),
+                        Run::Packed { .. } => out.extend(unpacked.get(from - base..until - base).unwrap_or_default()),
+                    }
+                    from = until;
+                    if until == range.end {
+                        next += 1;
+                        from = start_of(next);
+                    }
+                }
+            }
+            at = end;
         }
+        Ok(())
     }
 
     /// Passes over `n` values.
@@ -113,6 +168,19 @@ impl<'a> Decoder<'a> {
 
     fn next_run(&mut self, max: usize) -> Result<Run<'a>> {
         self.indices.run(max)?.ok_or_else(|| Error::corrupt(format!("the indices end, {max} are missing")))
+    }
+}
+
+/// Appends the value of `dictionary` at each of `indices`; one beyond it is corrupt.
+pub fn values_at<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut Vec<T>) -> Result<()> {
+    gather::append(dictionary, indices, out).map_err(|max| beyond(max, dictionary.len()))
+}
+
+/// Whether each of `indices` is within a dictionary of so many values; one beyond it is corrupt.
+pub fn check(indices: &[u32], dictionary_len: usize) -> Result<()> {
+    match gather::max(indices) {
+        Some(max) if max as usize >= dictionary_len => Err(beyond(max, dictionary_len)),
+        _ => Ok(()),
     }
 }
 
@@ -143,6 +211,45 @@ mod tests {
         let mut back = Vec::new();
         d.read(dictionary.len(), indices.len() - 1001, &mut back).expect("reads");
         assert_eq!(back, indices[1001..]);
+    }
+
+    #[test]
+    fn what_is_picked_is_what_was_read() {
+        let mut indices: Vec<u32> = (0..5000).map(|i| i * 7 % 300).collect();
+        indices.extend([299; 700]);
+        indices.extend((0..3000).map(|i| i % 5));
+        indices.extend([1; 40]);
+        let bytes = encode(&indices, 9);
+        let mut seed = 1u64;
+        let mut random = move |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) as usize % below
+        };
+        for (gap, length) in [(1, 1), (3, 2), (40, 3), (400, 1), (2000, 1500), (100, 8000), (1, 3000)] {
+            let (mut ranges, mut at) = (Vec::new(), random(gap));
+            while at < indices.len() {
+                let end = indices.len().min(at + 1 + random(length));
+                ranges.push(at..end);
+                at = end + 1 + random(gap);
+            }
+            let want: Vec<u32> = ranges.iter().flat_map(|r| indices[r.clone()].to_vec()).collect();
+            let mut got = Vec::new();
+            Decoder::new(&bytes).expect("width").pick(&ranges, indices.len(), &mut got).expect("picks");
+            assert!(got == want, "{gap} {length}");
+            // In two parts, of which the first one ends somewhere.
+            let cut = random(indices.len());
+            let first: Vec<_> =
+                ranges.iter().map(|r| r.start.min(cut)..r.end.min(cut)).filter(|r| !r.is_empty()).collect();
+            let second: Vec<_> =
+                ranges.iter().map(|r| r.start.max(cut) - cut..r.end.max(cut) - cut).filter(|r| !r.is_empty()).collect();
+            let mut decoder = Decoder::new(&bytes).expect("width");
+            got.clear();
+            decoder.pick(&first, cut, &mut got).expect("picks");
+            decoder.pick(&second, indices.len() - cut, &mut got).expect("picks");
+            assert!(got == want, "{gap} {length} cut at {cut}");
+        }
+        let e = Decoder::new(&bytes).expect("width").pick(&[], indices.len() + 9, &mut Vec::new());
+        assert!(e.is_err(), "a span beyond the end");
     }
 
     #[test]

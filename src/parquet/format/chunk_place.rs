@@ -72,7 +72,7 @@ fn walk(bytes: &[u8], at: usize) -> Option<(Option<ChunkPlace>, usize)> {
         match (id, kind) {
             (3, skip::STRUCT) => place = Some(walk_metadata(&mut walk)?),
             _ => {
-                is_elsewhere |= matches!((id, kind), (1 | 8, skip::BINARY | skip::STRUCT));
+                is_elsewhere |= matches!((id, kind), (1, skip::BINARY) | (8, skip::STRUCT));
                 walk.skip(kind)?;
             }
         }
@@ -119,7 +119,7 @@ fn read_slowly(r: &mut Reader<'_>) -> Result<Option<ChunkPlace>> {
     let (mut place, mut is_elsewhere) = (None, false);
     r.fields(|r, id, kind| {
         match (id, kind) {
-            (1 | 8, Kind::Binary | Kind::Struct) => {
+            (1, Kind::Binary) | (8, Kind::Struct) => {
                 is_elsewhere = true;
                 r.skip(kind)?;
             }

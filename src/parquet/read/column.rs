@@ -1,6 +1,7 @@
 //! One column of a scan: from page to page and row group to row group, into the array of the batch.
 
 mod judge;
+mod pick;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::parquet::arrow::Leaf;
 use crate::parquet::format::PageHead;
 
 pub(super) use self::judge::{Judge, Kept, is_true};
+use self::pick::Picks;
 use super::ColumnCounts;
 use super::budget::{Budget, Reservation};
 use super::column_chunk::ChunkPages;
@@ -50,6 +52,7 @@ pub(super) struct Column {
     kept_memory: Reservation,
     /// Values that were picked from a page and are not in the target yet.
     picked: Option<Box<Picked>>,
+    picks: Picks,
     array_type: DataType,
 }
 
@@ -111,6 +114,7 @@ impl Column {
             dictionary_number: 0,
             kept_memory: budget.reservation(),
             picked: None,
+            picks: Picks::default(),
             array_type: leaf.data_type.clone(),
             leaf,
         })

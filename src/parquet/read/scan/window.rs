@@ -21,6 +21,9 @@ use crate::parquet::read::column::{Column, Judge, Kept};
 use crate::parquet::read::evolve::ColumnReader;
 use crate::parquet::read::selection::Selection;
 
+/// Where this part of a window's rows is alive, or less, they are taken by themselves where that can be done.
+const PICKED_PART: usize = 4;
+
 /// The rows of a window that a column is read for: ranges in ascending order, none touching the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Runs {
@@ -154,7 +157,19 @@ impl Window {
 
     /// Reads a column for the rows that are alive, if it is not yet.
     pub(super) fn read(&mut self, column: usize, decoder: &mut ColumnReader) -> Result<()> {
+        let is_picked =
+            self.alive_rows <= self.rows / PICKED_PART && decoder.as_flat().is_some_and(|flat| flat.picks());
         let read = match self.slots.get_mut(column) {
+            Some(Slot::Unread) if is_picked => {
+                let runs = Runs::around(&self.alive, 1);
+                let rows = rows_of(&self.selection, runs.ranges());
+                if let Some(flat) = decoder.as_flat() {
+                    flat.pick(self.start, rows.ranges(), self.end)?;
+                }
+                let array = decoder.finish()?;
+                decoder.release()?;
+                (array, runs)
+            }
             Some(Slot::Unread) => {
                 let runs = self.runs(decoder.gap_rows());
                 self.each_range(ColumnReader::skip, &runs, decoder, ColumnReader::read)?;

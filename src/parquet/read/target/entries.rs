@@ -1,6 +1,8 @@
 //! The entries of a dictionary of values of a fixed width, made into values all at once or as they are asked for: where few
 //! rows are read, most of a large dictionary is not.
 
+use std::ops::Range;
+
 use super::super::page::PageBytes;
 use crate::error::Result;
 use crate::parquet::encoding::dictionary;
@@ -64,16 +66,51 @@ impl<T: Copy + Default> Entries<T> {
         decode: Decode<T>,
         out: &mut Vec<T>,
     ) -> Result<()> {
-        let Some(raw) = &self.raw else { return indices.gather(&self.values, count, out) };
-        if count > FEW || self.picked + count > self.count / PICKED_PART {
-            self.values.reserve_exact(self.count);
-            decode(raw, self.width, self.count, &mut self.values)?;
-            self.raw = None;
+        if !self.are_few(count) {
+            self.make_all(decode)?;
             return indices.gather(&self.values, count, out);
         }
-        self.picked += count;
         self.indices.clear();
         indices.read(self.count, count, &mut self.indices)?;
+        self.make_few(decode, out)
+    }
+
+    /// Appends the values of the indices at `ranges` of the next `span`, and passes over the others.
+    pub(super) fn pick(
+        &mut self,
+        indices: &mut dictionary::Decoder,
+        ranges: &[Range<usize>],
+        span: usize,
+        decode: Decode<T>,
+        out: &mut Vec<T>,
+    ) -> Result<()> {
+        self.indices.clear();
+        indices.pick(ranges, span, &mut self.indices)?;
+        dictionary::check(&self.indices, self.count)?;
+        if self.are_few(self.indices.len()) {
+            return self.make_few(decode, out);
+        }
+        self.make_all(decode)?;
+        dictionary::values_at(&self.values, &self.indices, out)
+    }
+
+    /// Whether the next `count` values are made one by one.
+    fn are_few(&self, count: usize) -> bool {
+        self.raw.is_some() && count <= FEW && self.picked + count <= self.count / PICKED_PART
+    }
+
+    fn make_all(&mut self, decode: Decode<T>) -> Result<()> {
+        if let Some(raw) = self.raw.take() {
+            self.values.reserve_exact(self.count);
+            decode(&raw, self.width, self.count, &mut self.values)?;
+        }
+        Ok(())
+    }
+
+    /// Appends those of `indices`, which are within the dictionary, one by one.
+    fn make_few(&mut self, decode: Decode<T>, out: &mut Vec<T>) -> Result<()> {
+        self.picked += self.indices.len();
+        let raw = self.raw.as_deref().unwrap_or_default();
         for &index in &self.indices {
             let entry = raw.get(index as usize * self.width..).unwrap_or_default();
             decode(entry, self.width, 1, out)?;

@@ -8,6 +8,7 @@
 
 mod booleans;
 mod byte_strings;
+mod convert;
 mod entries;
 mod fixed_bytes;
 mod nothing;
@@ -15,6 +16,8 @@ mod numbers;
 mod spread;
 mod utf8;
 mod views;
+
+use std::ops::Range;
 
 use arrow_array::ArrayRef;
 use arrow_buffer::NullBuffer;
@@ -45,6 +48,24 @@ pub(super) trait Target: Send + std::fmt::Debug {
 
     /// Appends a slot for each bit of `mask`: the next value where it is set, of which there are `present`.
     fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()>;
+
+    /// Appends the values at `ranges` of the next `span`, and passes over the others: as they are, or spread as by
+    /// [`read_spaced`](Self::read_spaced).
+    fn pick(
+        &mut self,
+        values: &mut Values,
+        ranges: &[Range<usize>],
+        span: usize,
+        mask: Option<&BooleanBufferBuilder>,
+    ) -> Result<()> {
+        let _ = (values, ranges, span, mask);
+        Err(Error::unsupported("to pick values of this type"))
+    }
+
+    /// Whether [`pick`](Self::pick) is there.
+    fn picks(&self) -> bool {
+        false
+    }
 
     /// How its values stand in PLAIN.
     fn layout(&self) -> Layout;

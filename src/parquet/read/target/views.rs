@@ -3,6 +3,7 @@
 //!
 //! Built without the checks of the Arrow constructors, which look at each view again.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryViewArray, StringViewArray};
@@ -17,6 +18,7 @@ use super::{Layout, Target, no_dictionary, not_boolean, not_numbers, not_picked,
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
+use crate::parquet::encoding::plain::ByteArrays;
 use crate::parquet::format::{Encoding, Type};
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Spare, Values};
@@ -30,6 +32,7 @@ struct Views {
     views: Vec<u128>,
     /// Views before they are spread.
     dense: Vec<u128>,
+    indices: Vec<u32>,
     /// What the batch's views point into.
     buffers: Vec<Bytes>,
     buffer_bytes: usize,
@@ -51,6 +54,7 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
             is_utf8: *data_type == DataType::Utf8View,
             views: Vec::new(),
             dense: Vec::new(),
+            indices: Vec::new(),
             buffers: Vec::new(),
             buffer_bytes: 0,
             dictionary: None,
@@ -87,6 +91,67 @@ impl Views {
                 let out = if into_dense { &mut self.dense } else { &mut self.views };
                 let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
                 indices.gather(&dictionary.views, count, out)?;
+                Coding::Dictionary(indices.position())
+            }
+            Coding::Rle(_) => return Err(not_boolean()),
+            Coding::Prefixes => return Err(not_picked()),
+            Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
+        };
+        self.take_memory()
+    }
+
+    fn append_picked(
+        &mut self,
+        values: &mut Values,
+        ranges: &[Range<usize>],
+        span: usize,
+        into_dense: bool,
+    ) -> Result<()> {
+        values.coding = match values.coding {
+            Coding::Plain(at) => {
+                let start = values.start;
+                let page = values.share();
+                let block = self.block(&page)?;
+                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let (mut byte, mut value) = (start + at, 0);
+                let gap = |byte: usize, count: usize| -> Result<usize> {
+                    let mut strings = ByteArrays::new(page.get(byte..).unwrap_or_default());
+                    strings.skip(count)?;
+                    Ok(byte + strings.position())
+                };
+                for range in ranges {
+                    byte = gap(byte, range.start - value)?;
+                    byte += append_plain(&page, byte, range.len(), block, self.is_utf8, out)?;
+                    value = range.end;
+                }
+                Coding::Plain(gap(byte, span - value)? - start)
+            }
+            Coding::Lengths(next, at) => {
+                let start = values.start;
+                let page = values.share();
+                let block = self.block(&page)?;
+                let lengths = super::lengths(values, next, span)?;
+                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let (mut byte, mut value) = (start + at, 0);
+                let of = |range: Range<usize>| lengths.get(range).unwrap_or_default();
+                let bytes = |range: Range<usize>| of(range).iter().map(|&n| n as usize).sum::<usize>();
+                for range in ranges {
+                    byte += bytes(value..range.start);
+                    byte += append_lengths(&page, byte, of(range.clone()), block, self.is_utf8, out)?;
+                    value = range.end;
+                }
+                Coding::Lengths(next + span, byte + bytes(value..span) - start)
+            }
+            Coding::Dictionary(position) => {
+                let bytes = self.dictionary.as_ref().ok_or_else(no_dictionary)?.bytes.clone();
+                let block = self.block(&bytes)?;
+                let dictionary = self.dictionary.as_mut().ok_or_else(no_dictionary)?;
+                dictionary.move_to(block);
+                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
+                self.indices.clear();
+                indices.pick(ranges, span, &mut self.indices)?;
+                dictionary::values_at(&dictionary.views, &self.indices, out)?;
                 Coding::Dictionary(indices.position())
             }
             Coding::Rle(_) => return Err(not_boolean()),
@@ -143,6 +208,24 @@ impl Target for Views {
         self.append(values, present, true)?;
         spread(&self.dense, mask, &mut self.views);
         self.take_memory()
+    }
+
+    fn pick(
+        &mut self,
+        values: &mut Values,
+        ranges: &[Range<usize>],
+        span: usize,
+        mask: Option<&BooleanBufferBuilder>,
+    ) -> Result<()> {
+        let Some(mask) = mask else { return self.append_picked(values, ranges, span, false) };
+        self.dense.clear();
+        self.append_picked(values, ranges, span, true)?;
+        spread(&self.dense, mask, &mut self.views);
+        self.take_memory()
+    }
+
+    fn picks(&self) -> bool {
+        true
     }
 
     fn layout(&self) -> Layout {
@@ -318,6 +401,7 @@ mod tests {
             is_utf8: true,
             views: Vec::new(),
             dense: Vec::new(),
+            indices: Vec::new(),
             buffers: Vec::new(),
             buffer_bytes: 0,
             dictionary: None,
