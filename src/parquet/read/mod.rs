@@ -37,6 +37,7 @@ mod raw_page;
 mod recover;
 mod scan;
 mod selection;
+mod spare;
 mod split;
 mod target;
 mod transcode;

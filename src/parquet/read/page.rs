@@ -8,7 +8,6 @@
 //! ```
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -22,6 +21,7 @@ use super::budget::{Budget, Codecs, Idle, Reservation};
 use super::levels::Levels;
 use super::nested_levels::{self, NestedLevels};
 use super::raw_page::{RawPage, data_values};
+use super::spare::Spare;
 use super::transcode;
 
 /// The bytes of a page, decompressed.
@@ -66,57 +66,6 @@ impl PageBytes {
         match std::mem::take(self) {
             PageBytes::Shared(_) => Vec::new(),
             PageBytes::Own(bytes) => bytes,
-        }
-    }
-}
-
-/// Buffers of pages that arrays share. The last array gives its buffer back, for another page: fresh memory costs several
-/// times what it costs to fill it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Spare {
-    buffers: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-/// Buffers that wait at most: those of the batch before.
-const SPARE_MAX: usize = 2;
-
-impl Spare {
-    fn lend(&self, bytes: Vec<u8>) -> Bytes {
-        Bytes::from_owner(Lent { bytes, spare: self.clone() })
-    }
-
-    pub(super) fn take(&self) -> Vec<u8> {
-        self.lock().pop().unwrap_or_default()
-    }
-
-    /// What waits, in bytes.
-    fn bytes(&self) -> usize {
-        self.lock().iter().map(Vec::capacity).sum()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        // Nothing panics while it is held.
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A buffer that arrays share.
-struct Lent {
-    bytes: Vec<u8>,
-    spare: Spare,
-}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let mut buffers = self.spare.lock();
-        if buffers.len() < SPARE_MAX {
-            buffers.push(std::mem::take(&mut self.bytes));
         }
     }
 }

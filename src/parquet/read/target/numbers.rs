@@ -27,6 +27,7 @@ use crate::parquet::encoding::{byte_stream_split, dictionary};
 use crate::parquet::format::{Encoding, Type};
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Values};
+use crate::parquet::read::spare::Filling;
 
 #[derive(Debug)]
 struct Numbers<T> {
@@ -36,7 +37,7 @@ struct Numbers<T> {
     decode: Decode<T>,
     /// Whether it takes values as they are.
     is_own: bool,
-    out: Vec<T>,
+    out: Filling<T>,
     /// Values before they are spread.
     dense: Vec<T>,
     /// Values in PLAIN, [`SCRATCH_BYTES`] at most.
@@ -164,7 +165,7 @@ impl Make<'_> {
             width,
             decode,
             is_own: false,
-            out: Vec::new(),
+            out: Filling::default(),
             dense: Vec::new(),
             scratch: Vec::new(),
             dictionary: None,
@@ -194,7 +195,7 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
             width: self.width,
             dictionary: self.dictionary.as_mut(),
         };
-        source.append(values, count, &mut self.scratch, &mut self.out)
+        source.append(values, count, &mut self.scratch, self.out.values())
     }
 
     fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()> {
@@ -207,7 +208,7 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
             dictionary: self.dictionary.as_mut(),
         };
         source.append(values, present, &mut self.scratch, &mut self.dense)?;
-        spread(&self.dense, mask, &mut self.out);
+        spread(&self.dense, mask, self.out.values());
         Ok(())
     }
 
@@ -233,7 +234,7 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
             dictionary: self.dictionary.as_mut(),
         };
         self.dense.clear();
-        let out = if mask.is_none() { &mut self.out } else { &mut self.dense };
+        let out = if mask.is_none() { self.out.values() } else { &mut self.dense };
         match is_direct {
             true => source.pick(values, ranges, span, out)?,
             false => {
@@ -243,7 +244,7 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
             }
         }
         if let Some(mask) = mask {
-            spread(&self.dense, mask, &mut self.out);
+            spread(&self.dense, mask, self.out.values());
         }
         Ok(())
     }
@@ -264,12 +265,11 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
     }
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-        // The next batch is likely as long.
-        let next = Vec::with_capacity(self.out.len());
-        let out = std::mem::replace(&mut self.out, next);
+        let rows = self.out.len();
+        let values = self.out.take();
         let data = ArrayData::builder(self.data_type.clone())
-            .len(out.len())
-            .add_buffer(Buffer::from_vec(out))
+            .len(rows)
+            .add_buffer(Buffer::from(values))
             .nulls(nulls)
             .build()?;
         Ok(make_array(data))
@@ -282,7 +282,8 @@ impl<T: ArrowNativeType> Numbers<T> {
     }
 
     fn take_memory(&mut self, dictionary_bytes: usize, slots: usize) -> Result<()> {
-        self.memory.resize(dictionary_bytes.saturating_add(slots.saturating_mul(size_of::<T>())))
+        let values = slots.saturating_mul(size_of::<T>());
+        self.memory.resize(dictionary_bytes.saturating_add(values).saturating_add(self.out.waiting()))
     }
 }
 

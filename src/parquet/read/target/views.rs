@@ -21,7 +21,8 @@ use crate::parquet::encoding::dictionary;
 use crate::parquet::encoding::plain::ByteArrays;
 use crate::parquet::format::{Encoding, Type};
 use crate::parquet::read::budget::Reservation;
-use crate::parquet::read::page::{Coding, PageBytes, Spare, Values};
+use crate::parquet::read::page::{Coding, PageBytes, Values};
+use crate::parquet::read::spare::{Filling, Spare};
 
 /// Values up to this long stand in their view.
 const INLINE_BYTES: u32 = 12;
@@ -29,7 +30,7 @@ const INLINE_BYTES: u32 = 12;
 #[derive(Debug)]
 struct Views {
     is_utf8: bool,
-    views: Vec<u128>,
+    views: Filling<u128>,
     /// Views before they are spread.
     dense: Vec<u128>,
     indices: Vec<u32>,
@@ -52,7 +53,7 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
     (leaf.physical == Type::ByteArray).then(|| {
         Box::new(Views {
             is_utf8: *data_type == DataType::Utf8View,
-            views: Vec::new(),
+            views: Filling::default(),
             dense: Vec::new(),
             indices: Vec::new(),
             buffers: Vec::new(),
@@ -70,7 +71,7 @@ impl Views {
                 let start = values.start;
                 let page = values.share();
                 let block = self.block(&page)?;
-                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let taken = append_plain(&page, start + at, count, block, self.is_utf8, out)?;
                 Coding::Plain(at + taken)
             }
@@ -79,7 +80,7 @@ impl Views {
                 let page = values.share();
                 let block = self.block(&page)?;
                 let lengths = super::lengths(values, next, count)?;
-                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let taken = append_lengths(&page, start + at, lengths, block, self.is_utf8, out)?;
                 Coding::Lengths(next + count, at + taken)
             }
@@ -88,7 +89,7 @@ impl Views {
                 let block = self.block(&bytes)?;
                 let dictionary = self.dictionary.as_mut().ok_or_else(no_dictionary)?;
                 dictionary.move_to(block);
-                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
                 indices.gather(&dictionary.views, count, out)?;
                 Coding::Dictionary(indices.position())
@@ -112,7 +113,7 @@ impl Views {
                 let start = values.start;
                 let page = values.share();
                 let block = self.block(&page)?;
-                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let (mut byte, mut value) = (start + at, 0);
                 let gap = |byte: usize, count: usize| -> Result<usize> {
                     let mut strings = ByteArrays::new(page.get(byte..).unwrap_or_default());
@@ -131,7 +132,7 @@ impl Views {
                 let page = values.share();
                 let block = self.block(&page)?;
                 let lengths = super::lengths(values, next, span)?;
-                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let (mut byte, mut value) = (start + at, 0);
                 let of = |range: Range<usize>| lengths.get(range).unwrap_or_default();
                 let bytes = |range: Range<usize>| of(range).iter().map(|&n| n as usize).sum::<usize>();
@@ -147,7 +148,7 @@ impl Views {
                 let block = self.block(&bytes)?;
                 let dictionary = self.dictionary.as_mut().ok_or_else(no_dictionary)?;
                 dictionary.move_to(block);
-                let out = if into_dense { &mut self.dense } else { &mut self.views };
+                let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
                 self.indices.clear();
                 indices.pick(ranges, span, &mut self.indices)?;
@@ -180,8 +181,8 @@ impl Views {
 
     fn take_memory(&mut self) -> Result<()> {
         let dictionary = self.dictionary.as_ref().map_or(0, |d| d.bytes.len() + d.views.len() * size_of::<u128>());
-        self.memory
-            .resize(dictionary.saturating_add(self.buffer_bytes).saturating_add(self.views.len() * size_of::<u128>()))
+        let views = self.views.len() * size_of::<u128>() + self.views.waiting();
+        self.memory.resize(dictionary.saturating_add(self.buffer_bytes).saturating_add(views))
     }
 }
 
@@ -206,7 +207,7 @@ impl Target for Views {
     fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()> {
         self.dense.clear();
         self.append(values, present, true)?;
-        spread(&self.dense, mask, &mut self.views);
+        spread(&self.dense, mask, self.views.values());
         self.take_memory()
     }
 
@@ -220,7 +221,7 @@ impl Target for Views {
         let Some(mask) = mask else { return self.append_picked(values, ranges, span, false) };
         self.dense.clear();
         self.append_picked(values, ranges, span, true)?;
-        spread(&self.dense, mask, &mut self.views);
+        spread(&self.dense, mask, self.views.values());
         self.take_memory()
     }
 
@@ -238,8 +239,8 @@ impl Target for Views {
 
     #[expect(unsafe_code, reason = "the strings were checked page by page, a third of reading them is spared")]
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
-        let next = Vec::with_capacity(self.views.len());
-        let views = ScalarBuffer::from(std::mem::replace(&mut self.views, next));
+        let rows = self.views.len();
+        let views = ScalarBuffer::new(Buffer::from(self.views.take()), 0, rows);
         let buffers: Vec<Buffer> = self.buffers.drain(..).map(Buffer::from).collect();
         self.buffer_bytes = 0;
         self.take_memory()?;
@@ -399,7 +400,7 @@ mod tests {
         strings.iter().for_each(|s| encode_byte_array(s.as_bytes(), &mut bytes));
         let mut target = Views {
             is_utf8: true,
-            views: Vec::new(),
+            views: Filling::default(),
             dense: Vec::new(),
             indices: Vec::new(),
             buffers: Vec::new(),

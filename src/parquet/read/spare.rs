@@ -1,0 +1,151 @@
+//! Buffers that arrays share and give back when the last of them is dropped, for what is read next: fresh memory costs several times
+//! what it costs to fill it, and memory that one thread allocates and another frees is mostly fresh.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_buffer::{ArrowNativeType, ToByteSlice as _};
+use bytes::Bytes;
+
+/// Where the buffers of one column come back to.
+#[derive(Debug, Clone)]
+pub(super) struct Spare<T = u8> {
+    buffers: Arc<Mutex<Vec<Vec<T>>>>,
+}
+
+/// Buffers that wait at most: those of the batch before.
+const SPARE_MAX: usize = 2;
+
+impl<T> Default for Spare<T> {
+    fn default() -> Spare<T> {
+        Spare { buffers: Arc::default() }
+    }
+}
+
+impl<T: ArrowNativeType> Spare<T> {
+    /// The values' bytes, to share.
+    pub(super) fn lend(&self, values: Vec<T>) -> Bytes {
+        Bytes::from_owner(Lent { values, spare: self.clone() })
+    }
+
+    /// A buffer that came back, with whatever is in it, or an empty one.
+    pub(super) fn take(&self) -> Vec<T> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    /// What waits, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().iter().map(|buffer| buffer.capacity().saturating_mul(size_of::<T>())).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
+        // Nothing panics while it is held.
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A buffer that arrays share.
+struct Lent<T: ArrowNativeType> {
+    values: Vec<T>,
+    spare: Spare<T>,
+}
+
+impl<T: ArrowNativeType> AsRef<[u8]> for Lent<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.values.as_slice().to_byte_slice()
+    }
+}
+
+impl<T: ArrowNativeType> Drop for Lent<T> {
+    fn drop(&mut self) {
+        let mut buffers = self.spare.lock();
+        if buffers.len() < SPARE_MAX {
+            buffers.push(std::mem::take(&mut self.values));
+        }
+    }
+}
+
+/// The values of the array that is being filled. Each array takes the buffer of one before it, if that is back by then.
+#[derive(Debug)]
+pub(super) struct Filling<T> {
+    values: Vec<T>,
+    spare: Spare<T>,
+    /// Of the array before: the next one is likely as long.
+    len_before: usize,
+}
+
+impl<T: ArrowNativeType> Default for Filling<T> {
+    fn default() -> Filling<T> {
+        Filling { values: Vec::new(), spare: Spare::default(), len_before: 0 }
+    }
+}
+
+impl<T: ArrowNativeType> Filling<T> {
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// To append to.
+    pub(super) fn values(&mut self) -> &mut Vec<T> {
+        if self.values.capacity() == 0 && self.len_before > 0 {
+            // Not when the array before was taken: a caller that drops it first gets the same memory, which is in the cache.
+            self.values = self.spare.take();
+            self.values.clear();
+            if self.values.capacity() < self.len_before {
+                // To grow it would copy what was in it.
+                self.values = Vec::with_capacity(self.len_before);
+            }
+        }
+        &mut self.values
+    }
+
+    /// The values' bytes, to share; empty again.
+    pub(super) fn take(&mut self) -> Bytes {
+        self.len_before = self.values.len();
+        self.spare.lend(std::mem::take(&mut self.values))
+    }
+
+    /// What was lent and waits, in bytes.
+    pub(super) fn waiting(&self) -> usize {
+        self.spare.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_when_the_last_that_shares_it_is_dropped() {
+        let mut filling = Filling::<u32>::default();
+        filling.values().extend([1, 2, 3]);
+        let place = filling.values().as_ptr();
+        let bytes = filling.take();
+        assert_eq!((&bytes[..], filling.len()), (&[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0][..], 0));
+        let part = bytes.slice(4..8);
+        drop(bytes);
+        assert_eq!(filling.waiting(), 0, "a part of it lives");
+        filling.values().push(4);
+        assert_ne!(filling.values().as_ptr(), place);
+        let other = filling.take();
+        drop(part);
+        assert!(filling.waiting() >= 12);
+        filling.values().extend([5, 6]);
+        assert_eq!((filling.values().as_ptr(), filling.waiting()), (place, 0));
+        assert_eq!((&other[..], &filling.take()[..]), (&[4, 0, 0, 0][..], &[5, 0, 0, 0, 6, 0, 0, 0][..]));
+        // What comes back and is too short for the next array is let go.
+        filling.values().extend([7; 1000]);
+        let long = filling.take();
+        assert!(filling.waiting() > 0);
+        filling.values().push(8);
+        assert!(filling.values().capacity() >= 1000);
+        drop((long, other));
+    }
+
+    #[test]
+    fn no_more_wait_than_the_batch_before_had() {
+        let spare = Spare::<u32>::default();
+        let lent: Vec<Bytes> = (0..5).map(|n| spare.lend(vec![n; 10])).collect();
+        drop(lent);
+        assert_eq!(spare.bytes(), 2 * 40);
+    }
+}
