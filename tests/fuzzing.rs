@@ -273,7 +273,16 @@ fn seeds(name: &str, goldens: &[Vec<u8>]) -> Vec<Vec<u8>> {
             r#"{"domainMetadata":{"domain":"d","configuration":"{}","removed":false}}"#,
             "\n",
         )]),
-        "table_checkpoint" => vec![include_bytes!("data/delta-rs.checkpoint.parquet").to_vec()],
+        "table_checkpoint" => {
+            let parquet = include_bytes!("data/delta-rs.checkpoint.parquet");
+            let json = [
+                r#"{"checkpointMetadata":{"version":4}}"#,
+                r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}"#,
+                r#"{"metaData":{"id":"a","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[{\"name\":\"kind\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}}]}","partitionColumns":[],"configuration":{}}}"#,
+                &format!(r#"{{"sidecar":{{"path":"s","sizeInBytes":{},"modificationTime":1}}}}"#, parquet.len()),
+            ];
+            vec![parquet.to_vec(), [json.join("\n").as_bytes(), b"\0", parquet].concat()]
+        }
         "ndjson_log" => text(&["{\"a\":1}\n{\"a\":2}\r\n\n{\"b\":\"x\\n\"}\n", "\u{feff}{}\n[1]\nnull"]),
         "ingest_state" => text(&[
             r#"{"version":1,"epoch":3,"resume":10,"resume_records":2,"position":20,"position_records":4,"done":{"5":15},"books":{},"rules":{},"identity":{}}"#,

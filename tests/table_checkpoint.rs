@@ -59,6 +59,8 @@ fn schema() -> SchemaRef {
         ),
         part("protocol", vec![reader, writer, list("readerFeatures"), list("writerFeatures")]),
         part("domainMetadata", vec![text("domain"), text("configuration"), boolean("removed")]),
+        part("checkpointMetadata", vec![integer("version")]),
+        part("sidecar", vec![text("path"), integer("sizeInBytes"), integer("modificationTime")]),
         part("sidecarOfTomorrow", vec![text("path")]),
     ]))
 }
@@ -179,9 +181,6 @@ fn a_log_that_begins_with_a_checkpoint_is_the_same_table_and_goes_on() {
         assert_same(table.snapshot(), whole.snapshot());
         assert_eq!(rows(&table), 20);
         assert_eq!(table.history(100).unwrap().len() as u64, 4 - up_to);
-        if up_to == 4 {
-            continue;
-        }
         add(&mut table, None, 30);
         let mut again = open(&cleaned).unwrap();
         assert_eq!((again.snapshot().version, rows(&again)), (5, 30));
@@ -209,6 +208,138 @@ fn parts_of_a_checkpoint_count_together_or_not_at_all() {
     // A later one of which a part is missing changes nothing.
     memory.put(&log(5, ".checkpoint.0000000001.0000000003.parquet"), "x").unwrap();
     assert_same(open(&memory).unwrap().snapshot(), whole.snapshot());
+}
+
+/// A v2 checkpoint of version 4 in this format, with sidecars of this name, that says so of itself.
+fn put_v2(memory: &Memory, kind: &str, actions: &[String], names: &[&str]) {
+    let is_file = |line: &&String| line.contains("\"add\"") || line.contains("\"remove\"");
+    let (files, others): (Vec<&String>, Vec<&String>) = actions.iter().partition(is_file);
+    let mut lines = vec![r#"{"checkpointMetadata":{"version":4}}"#.to_owned()];
+    lines.extend(others.into_iter().cloned());
+    for (name, files) in names.iter().zip(files.chunks(files.len().div_ceil(names.len().max(1)))) {
+        let bytes = checkpoint(&files.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n"));
+        lines.push(format!(
+            r#"{{"sidecar":{{"path":"{name}","sizeInBytes":{},"modificationTime":1,"tags":{{"x":"y"}}}}}}"#,
+            bytes.len()
+        ));
+        memory.put(&format!("_delta_log/_sidecars/{}", name.replace("%20", " ")), bytes).unwrap();
+    }
+    let manifest = if kind == "json" { lines.join("\n").into_bytes() } else { checkpoint(&lines.join("\n")) };
+    memory.put(&log(4, &format!(".checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.{kind}")), manifest).unwrap();
+}
+
+#[test]
+fn a_v2_checkpoint_is_read_with_its_sidecars() {
+    let (memory, mut actions) = table();
+    let whole = open(&memory).unwrap();
+    let protocol = actions.iter_mut().find(|line| line.contains("\"protocol\"")).unwrap();
+    *protocol = r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"],"writerFeatures":["v2Checkpoint","domainMetadata"]}}"#.to_owned();
+    for kind in ["parquet", "json"] {
+        for names in [&["3a0d.parquet", "a%20b.parquet"][..], &["one.parquet"]] {
+            for up_to in [3, 4] {
+                let memory = cleaned(&memory, up_to);
+                put_v2(&memory, kind, &actions, names);
+                let mut table = open(&memory).unwrap();
+                assert_eq!(table.snapshot().protocol.reader_features, Some(vec!["v2Checkpoint".to_owned()]));
+                let protocol = whole.snapshot().protocol.clone();
+                assert_same(&Snapshot { protocol, ..table.snapshot().clone() }, whole.snapshot());
+                assert_eq!(rows(&table), 20);
+                add(&mut table, None, 30);
+                assert_eq!((rows(&open(&memory).unwrap()), table.snapshot().version), (30, 5));
+                // Nothing of the log is garbage.
+                let before = memory.list("_delta_log/").unwrap().len();
+                table.vacuum(&VacuumOptions { older_than: Duration::ZERO, dry_run: false }).unwrap();
+                assert_eq!(memory.list("_delta_log/").unwrap().len(), before);
+            }
+        }
+    }
+    // All of it in one file.
+    let (memory, path) = (cleaned(&memory, 4), ".checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.parquet");
+    memory.put(&log(4, path), checkpoint(&actions.join("\n"))).unwrap();
+    assert_eq!(rows(&open(&memory).unwrap()), 20);
+}
+
+#[test]
+fn sidecars_that_cannot_be_are_refused_with_file_and_reason() {
+    let (memory, actions) = table();
+    let memory = cleaned(&memory, 4);
+    put_v2(&memory, "json", &actions, &["s.parquet"]);
+    let path = log(4, ".checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json");
+    let manifest = String::from_utf8(memory.get(&path).unwrap().to_vec()).unwrap();
+    let sidecar = manifest.lines().last().unwrap().to_owned();
+    let line = |path: &str| sidecar.replace("s.parquet", path);
+    memory.put("x.parquet", memory.get("_delta_log/_sidecars/s.parquet").unwrap()).unwrap();
+    for (line, wanted) in [
+        (line("../../x.parquet"), "has an empty, `.` or `..` part"),
+        (line("%2e%2e/%2e%2e/x.parquet"), "has an empty, `.` or `..` part"),
+        (line("/etc/passwd"), "is outside of the table's folder"),
+        (line("file:///etc/passwd"), "is outside of the table's folder"),
+        (line("a/b.parquet"), "is to be a name in _delta_log/_sidecars/"),
+        (line("a%2Fb.parquet"), "is to be a name in _delta_log/_sidecars/"),
+        (format!("{sidecar}\n{sidecar}"), "the sidecar s.parquet is named twice"),
+        (sidecar.replace("\"sizeInBytes\":", "\"sizeInBytes\":1"), "the checkpoint tells of 1"),
+        (sidecar.replace("\"sizeInBytes\":", "\"sizeInBytes\":-"), "line "),
+        (line("gone.parquet"), "gone.parquet"),
+        (r#"{"checkpointMetadata":{"version":5}}"#.to_owned(), "is of version 5"),
+    ] {
+        memory.put(&path, manifest.replace(&sidecar, &line)).unwrap();
+        let e = open(&memory).unwrap_err();
+        assert!(e.to_string().contains(wanted) && e.to_string().contains("_delta_log/"), "{e}\nwanted: {wanted}");
+    }
+    memory.put(&path, manifest).unwrap();
+    assert_eq!(rows(&open(&memory).unwrap()), 20);
+    memory.put("_delta_log/_sidecars/s.parquet", "x").unwrap();
+    let e = open(&memory).unwrap_err();
+    assert!(
+        matches!(e, Error::Corrupt(_)) && e.to_string().contains("_sidecars/s.parquet: version 4: has 1 bytes"),
+        "{e}"
+    );
+}
+
+#[test]
+fn what_follows_a_checkpoint_without_its_commit_is_no_hole_in_the_past() {
+    let (memory, actions) = table();
+    memory.put(&log(4, ".checkpoint.parquet"), checkpoint(&actions.join("\n"))).unwrap();
+    let memory = cleaned(&memory, 4);
+    let (mut first, mut second) = (open(&memory).unwrap(), open(&memory).unwrap());
+    add(&mut first, None, 30);
+    // Another has committed meanwhile; the checkpoint is still where the log goes on from.
+    add(&mut second, None, 40);
+    assert_eq!((second.snapshot().version, rows(&second)), (6, 40));
+    // Others go on, and clean up behind a later checkpoint.
+    let mut late = open(&cleaned(&memory, 6)).unwrap();
+    let storage = late.storage().clone();
+    let cleaner = open(&memory).unwrap();
+    storage.create(&log(9, ".checkpoint.parquet")).unwrap().finish().unwrap();
+    let mut transaction = late.transaction();
+    transaction.set_domain("state", "late");
+    let e = transaction.commit().unwrap_err();
+    assert!(matches!(e, Error::Conflict(_)) && e.to_string().contains("open the table again"), "{e}");
+    assert_eq!(cleaner.snapshot().version, 6);
+}
+
+/// A billion rows in a few bytes.
+#[test]
+fn a_checkpoint_of_one_action_a_billion_times_ends_at_its_bound() {
+    let path = Arc::new(arrow_array::StringArray::from(vec![Some("a"); 1 << 20]));
+    let app = Arc::new(Field::new("appId", DataType::Utf8, true));
+    let version = Arc::new(Field::new("version", DataType::Int64, true));
+    let numbers = Arc::new(Int64Array::from(vec![1; 1 << 20]));
+    let txn = arrow_array::StructArray::from(vec![(app, path as _), (version, numbers as _)]);
+    let batch = RecordBatch::try_from_iter([("txn", Arc::new(txn) as _)]).unwrap();
+    let memory = Memory::new();
+    let output = memory.create(&log(4, ".checkpoint.parquet")).unwrap();
+    let mut writer = FileWriter::new(output, batch.schema(), WriterOptions::default()).unwrap();
+    for _ in 0..16 {
+        writer.write(&batch).unwrap();
+    }
+    let bytes = writer.finish().unwrap().bytes;
+    assert!(bytes < 1 << 20, "{bytes}");
+    let e = open(&memory).unwrap_err();
+    assert!(
+        matches!(e, Error::Limit(_)) && e.to_string().contains("checkpoint take more than 1073741824 bytes"),
+        "{e}"
+    );
 }
 
 #[test]

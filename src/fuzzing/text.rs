@@ -32,13 +32,25 @@ pub(super) fn table_log(bytes: &[u8]) {
     }
 }
 
-/// Any bytes as the checkpoint that a log begins with.
+/// Any bytes as the checkpoint that a log begins with, and as one of v2; or, with a zero byte behind its JSON, as a v2 one and
+/// the sidecar `s` that it may name.
 pub(super) fn table_checkpoint(bytes: &[u8]) {
-    let storage = Memory::new();
-    if storage.put(&format!("_delta_log/{:020}.checkpoint.parquet", 4), bytes.to_vec()).is_ok()
-        && let Ok(table) = Table::open(Arc::new(storage))
-    {
-        let _ = (table.snapshot().stats(), table.history(3));
+    const ID: &str = "80a083e8-7026-4e79-81be-64bd76c43a11";
+    let open = |ending: &str, checkpoint: &[u8], sidecar: &[u8]| {
+        let storage = Memory::new();
+        let checkpoint = storage.put(&format!("_delta_log/{:020}.checkpoint.{ending}", 4), checkpoint.to_vec());
+        if checkpoint.is_ok()
+            && storage.put("_delta_log/_sidecars/s", sidecar.to_vec()).is_ok()
+            && let Ok(table) = Table::open(Arc::new(storage))
+        {
+            let _ = (table.snapshot().stats(), table.history(3));
+        }
+    };
+    open("parquet", bytes, bytes);
+    open(&format!("{ID}.parquet"), bytes, bytes);
+    if let Some(at) = bytes.iter().position(|&b| b == 0) {
+        let (json, sidecar) = bytes.split_at(at);
+        open(&format!("{ID}.json"), json, sidecar.get(1..).unwrap_or_default());
     }
 }
 

@@ -23,6 +23,10 @@ pub(super) enum Action {
     Remove(RemoveFile),
     Txn(Txn),
     Domain(DomainMetadata),
+    /// Of a checkpoint alone: a file of it.
+    Sidecar(Sidecar),
+    /// Of a checkpoint alone: the version that it is of.
+    CheckpointMetadata(CheckpointMetadata),
 }
 
 /// What a table is: its schema, its partition columns, its properties.
@@ -118,6 +122,26 @@ pub(super) struct DomainMetadata {
     pub removed: bool,
 }
 
+/// A file beside a checkpoint, with files that the table has and had.
+///
+/// Spec: PROTOCOL.md, "Sidecar File Information".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sidecar {
+    /// Its name, as the log writes paths.
+    pub path: String,
+    #[serde(rename = "sizeInBytes")]
+    pub bytes: u64,
+}
+
+/// What a checkpoint says of itself.
+///
+/// Spec: PROTOCOL.md, "Checkpoint Metadata".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CheckpointMetadata {
+    pub version: u64,
+}
+
 /// One line of a commit's file. A line has one action; should it have more, all count.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -136,6 +160,10 @@ struct Line {
     txn: Option<Txn>,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain_metadata: Option<DomainMetadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sidecar: Option<Sidecar>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint_metadata: Option<CheckpointMetadata>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -213,6 +241,8 @@ fn decode_line(line: &[u8], actions: &mut Vec<Action>) -> Result<()> {
     }
     actions.extend(line.txn.map(Action::Txn));
     actions.extend(line.domain_metadata.map(Action::Domain));
+    actions.extend(line.sidecar.map(Action::Sidecar));
+    actions.extend(line.checkpoint_metadata.map(Action::CheckpointMetadata));
     Ok(())
 }
 
@@ -238,6 +268,8 @@ pub(super) fn encode(actions: &[Action], data_change: bool) -> Result<Vec<u8>> {
             Action::Remove(remove) => Line { remove: Some(remove_line(remove, data_change)), ..Line::default() },
             Action::Txn(txn) => Line { txn: Some(txn), ..Line::default() },
             Action::Domain(domain) => Line { domain_metadata: Some(domain), ..Line::default() },
+            Action::Sidecar(sidecar) => Line { sidecar: Some(sidecar), ..Line::default() },
+            Action::CheckpointMetadata(of) => Line { checkpoint_metadata: Some(of), ..Line::default() },
         };
         serde_json::to_writer(&mut out, &line).map_err(|e| Error::invalid(e.to_string()))?;
         out.push(b'\n');

@@ -1,16 +1,17 @@
 //! Checkpoints: Parquet files that say what a table is at a version, so that the commits before it need not be there.
 //!
-//! Spec: PROTOCOL.md, "Checkpoints". Read are classic ones, in one file or in several parts, and only of a log that does not
-//! reach back to version 0; none are written.
+//! Spec: PROTOCOL.md, "Checkpoints". They are read only of a log that does not reach back to version 0; none are written.
 //!
 //! ```text
-//! 00000000000000000010.checkpoint.parquet                            whole
-//! 00000000000000000010.checkpoint.0000000001.0000000002.parquet      part 1 of 2
+//! 00000000000000000010.checkpoint.parquet                                           whole
+//! 00000000000000000010.checkpoint.0000000001.0000000002.parquet                     part 1 of 2
+//! 00000000000000000010.checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.parquet      v2; or .json, as a commit's file
+//! _sidecars/3a0d65cd-4056-49b8-937b-95f9e3ee90e5.parquet                            adds and removes of a v2 one that names it
 //! ```
 //!
 //! A row is an action: a column a kind of action, all but one of them null. Actions become the same as those of commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -18,20 +19,38 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 
-use super::actions::{self, Action, AddFile, DomainMetadata, Format, Metadata, RemoveFile, Txn};
+use uuid::Uuid;
+
+use super::actions::{
+    self, Action, AddFile, CheckpointMetadata, DomainMetadata, Format, Metadata, RemoveFile, Sidecar, Txn,
+};
 use super::log::Commit;
 use super::path;
 use super::protocol::Protocol;
 use crate::error::{Error, Result};
 use crate::parquet::read::{FileReader, ReaderOptions, ScanOptions};
-use crate::storage::Storage;
+use crate::storage::{Input, Storage};
 
 /// A checkpoint that is there with all its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Checkpoint {
     pub version: u64,
-    /// The paths of its parts, in order.
+    /// The paths of its parts, in order, without sidecars.
     pub files: Vec<String>,
+}
+
+/// Where sidecars are: nowhere else.
+const SIDECARS: &str = "_delta_log/_sidecars/";
+
+/// What actions may take in memory, and how many times the bytes that they are read from if that is more: Parquet can say the
+/// same row a billion times in a few bytes.
+const MEMORY_BYTES: usize = 1 << 30;
+const MEMORY_TIMES: usize = 64;
+
+/// Whether this is what follows the version in the name of a v2 checkpoint.
+pub(super) fn is_v2(ending: &str) -> bool {
+    let middle = ending.strip_prefix(".checkpoint.").and_then(|rest| rest.rsplit_once('.'));
+    middle.is_some_and(|(id, kind)| ["parquet", "json"].contains(&kind) && Uuid::try_parse(id).is_ok())
 }
 
 /// Of a checkpoint's file name, behind the version: which part it is, and of how many; `None` for other kinds.
@@ -51,20 +70,93 @@ pub(super) fn part(ending: &str) -> Option<(u64, u64)> {
 
 /// The table at the checkpoint's version, as one commit of everything.
 pub(super) fn read(storage: &dyn Storage, checkpoint: &Checkpoint) -> Result<Commit> {
-    let mut actions = Vec::new();
+    let mut gathered = Gathered::default();
     for path in &checkpoint.files {
         let input = storage.open(path)?;
         let name = input.name().to_owned();
         let in_file = |e: Error| e.in_version(checkpoint.version).in_file(name.clone());
-        let file = FileReader::open(input, ReaderOptions::default()).map_err(in_file)?;
-        let mut row = 0;
-        for batch in file.scan(ScanOptions::default().with_schema(schema())).map_err(in_file)? {
-            let batch = batch.map_err(in_file)?;
-            take(&batch, row, &mut actions).map_err(in_file)?;
-            row += batch.num_rows();
+        let sidecars = gathered.file(input, path, &schema()).and_then(|()| gathered.sidecars(checkpoint.version));
+        for (path, bytes) in sidecars.map_err(in_file)? {
+            let input = storage.open(&path).map_err(|e| e.in_version(checkpoint.version))?;
+            let name = input.name().to_owned();
+            let read = match input.bytes() {
+                there if there == bytes => gathered.file(input, &path, &sidecar_schema()),
+                there => Err(Error::corrupt(format!("has {there} bytes, the checkpoint tells of {bytes}"))),
+            };
+            read.map_err(|e| e.in_version(checkpoint.version).in_file(name))?;
         }
     }
-    Ok(Commit { version: checkpoint.version, actions })
+    Ok(Commit { version: checkpoint.version, actions: gathered.actions })
+}
+
+/// What was read.
+#[derive(Default)]
+struct Gathered {
+    actions: Vec<Action>,
+    /// Names of sidecars: each is read once.
+    named: BTreeSet<String>,
+    /// Bytes of files read, and of what is held.
+    stored: usize,
+    held: usize,
+}
+
+impl Gathered {
+    fn file(&mut self, input: Arc<dyn Input>, path: &str, schema: &SchemaRef) -> Result<()> {
+        let bytes = input.bytes();
+        self.stored = self.stored.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        if path.ends_with(".json") {
+            self.actions.append(&mut actions::decode(&input.read(0..bytes)?)?);
+            return Ok(());
+        }
+        let file = FileReader::open(input, ReaderOptions::default())?;
+        let mut row = 0;
+        for batch in file.scan(ScanOptions::default().with_schema(Arc::clone(schema)))? {
+            let batch = batch?;
+            let values = batch.get_array_memory_size();
+            let held = batch.num_rows().saturating_mul(size_of::<Action>()).saturating_add(values);
+            self.held = self.held.saturating_add(held);
+            let most = self.stored.saturating_mul(MEMORY_TIMES).max(MEMORY_BYTES);
+            if self.held > most {
+                return Err(Error::limit(format!("the actions of a checkpoint take more than {most} bytes")));
+            }
+            take(&batch, row, &mut self.actions)?;
+            row += batch.num_rows();
+        }
+        Ok(())
+    }
+
+    /// Takes the sidecars that were named out of the actions: paths, and how long the files are.
+    fn sidecars(&mut self, version: u64) -> Result<Vec<(String, u64)>> {
+        let mut sidecars = Vec::new();
+        for action in &self.actions {
+            match action {
+                Action::Sidecar(sidecar) => {
+                    let name = path::decode(&sidecar.path)?;
+                    if name.contains('/') {
+                        let message = format!("a sidecar {name:?}, which is to be a name in {SIDECARS}");
+                        return Err(Error::unsupported(message));
+                    }
+                    if !self.named.insert(name.clone()) {
+                        return Err(Error::corrupt(format!("the sidecar {name} is named twice")));
+                    }
+                    sidecars.push((format!("{SIDECARS}{name}"), sidecar.bytes));
+                }
+                Action::CheckpointMetadata(of) if of.version != version => {
+                    return Err(Error::corrupt(format!("is of version {}", of.version)));
+                }
+                _ => {}
+            }
+        }
+        self.actions.retain(|action| !matches!(action, Action::Sidecar(_) | Action::CheckpointMetadata(_)));
+        Ok(sidecars)
+    }
+}
+
+/// The columns of [`schema`] that a sidecar has.
+fn sidecar_schema() -> SchemaRef {
+    let all = schema();
+    let fields = all.fields().iter().filter(|field| ["add", "remove"].contains(&field.name().as_str())).cloned();
+    Arc::new(Schema::new(fields.collect::<Fields>()))
 }
 
 /// The columns that are read; what a checkpoint lacks of them is null.
@@ -110,6 +202,8 @@ fn schema() -> SchemaRef {
             "domainMetadata",
             vec![text("domain"), text("configuration"), Field::new("removed", DataType::Boolean, true)],
         ),
+        part("sidecar", vec![text("path"), integer("sizeInBytes")]),
+        part("checkpointMetadata", vec![integer("version")]),
     ]))
 }
 
@@ -118,13 +212,15 @@ type Read = fn(&Part) -> Result<Action>;
 
 /// The actions of a batch, the first row of which is number `first` of its file.
 fn take(batch: &RecordBatch, first: usize, actions: &mut Vec<Action>) -> Result<()> {
-    let kinds: [(&str, Read); 6] = [
+    let kinds: [(&str, Read); 8] = [
         ("protocol", protocol),
         ("metaData", metadata),
         ("txn", txn),
         ("add", add),
         ("remove", remove),
         ("domainMetadata", domain),
+        ("sidecar", sidecar),
+        ("checkpointMetadata", checkpoint_metadata),
     ];
     for (name, read) in kinds {
         let column = batch.column_by_name(name).and_then(|column| column.as_struct_opt());
@@ -213,6 +309,16 @@ fn domain(of: &Part) -> Result<Action> {
     }))
 }
 
+fn sidecar(of: &Part) -> Result<Action> {
+    let bytes = of.bytes("sizeInBytes")?.ok_or_else(|| missing("sizeInBytes"))?;
+    Ok(Action::Sidecar(Sidecar { path: of.needed("path")?, bytes }))
+}
+
+fn checkpoint_metadata(of: &Part) -> Result<Action> {
+    let version = of.bytes("version")?.ok_or_else(|| missing("version"))?;
+    Ok(Action::CheckpointMetadata(CheckpointMetadata { version }))
+}
+
 /// One value of a struct.
 struct Part<'a> {
     values: &'a StructArray,
@@ -287,6 +393,12 @@ mod tests {
             ".checkpoint.2.3.parquet",
         ] {
             assert_eq!(part(other), None, "{other}");
+        }
+        assert!(is_v2(".checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.parquet"));
+        assert!(is_v2(".checkpoint.80a083e8-7026-4e79-81be-64bd76c43a11.json"));
+        for other in [".json", ".checkpoint.parquet", ".checkpoint.0000000001.0000000002.parquet", ".checkpoint.x.json"]
+        {
+            assert!(!is_v2(other), "{other}");
         }
     }
 }

@@ -266,10 +266,11 @@ impl Table {
     /// version's name durable. Whoever acts elsewhere on what it says (removes files, moves a position past dead letters) does
     /// this first; a commit to the same table is enough, too.
     pub(crate) fn settle(&self) -> Result<()> {
-        let version = self.snapshot.version;
-        let gone = || Error::conflict("is gone from the table's log; open the table again").in_version(version);
-        let bytes = log::read_bytes(self.storage.as_ref(), version)?.ok_or_else(gone)?;
-        self.storage.publish_if_absent(&log::path(version), &bytes).map(|_| ())
+        for path in self.base_files()? {
+            let input = self.storage.open(&path)?;
+            self.storage.publish_if_absent(&path, &input.read(0..input.bytes())?)?;
+        }
+        Ok(())
     }
 }
 

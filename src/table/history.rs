@@ -73,7 +73,11 @@ fn summarise(version: u64, actions: Vec<Action>) -> CommitSummary {
             }
             Action::Remove(_) => summary.files_removed += 1,
             Action::Domain(domain) => summary.domains.push(domain.domain),
-            Action::Protocol(_) | Action::Metadata(_) | Action::Txn(_) => {}
+            Action::Protocol(_)
+            | Action::Metadata(_)
+            | Action::Txn(_)
+            | Action::Sidecar(_)
+            | Action::CheckpointMetadata(_) => {}
         }
     }
     summary

@@ -36,9 +36,10 @@ pub(super) struct Extent {
 
 /// What there is of the log that a table can be folded from; `None` if there is nothing. A log that is whole from version 0
 /// needs no checkpoint, one that is not begins with the last checkpoint. One with gaps behind it is [`Error::Corrupt`], one
-/// that only has checkpoints of another kind [`Error::Unsupported`].
+/// that only has checkpoints of a kind that is not known [`Error::Unsupported`].
 pub(super) fn extent(storage: &dyn Storage) -> Result<Option<Extent>> {
     let (mut commits, mut parts, mut other) = (Vec::new(), BTreeMap::<(u64, u64), Vec<(u64, String)>>::new(), None);
+    let mut v2 = None;
     for entry in storage.list(FOLDER)? {
         let name = entry.path.strip_prefix(FOLDER).unwrap_or_default();
         let Some((version, ending)) = name.split_at_checked(20) else { continue };
@@ -51,15 +52,20 @@ pub(super) fn extent(storage: &dyn Storage) -> Result<Option<Extent>> {
             commits.push(version);
         } else if let Some((part, of)) = checkpoint::part(ending) {
             parts.entry((version, of)).or_default().push((part, entry.path));
+        } else if checkpoint::is_v2(ending) {
+            // Each has a name of its own, and is there as a whole.
+            v2 = v2.max(Some((version, entry.path)));
         } else if ending.starts_with(".checkpoint.") {
             other = other.max(Some(version));
         }
     }
     let whole = parts.into_iter().rfind(|((_, of), parts)| parts.len() as u64 == *of);
-    let checkpoint = whole.map(|((version, _), mut parts)| {
+    let classic = whole.map(|((version, _), mut parts)| {
         parts.sort_unstable();
         Checkpoint { version, files: parts.into_iter().map(|(_, path)| path).collect() }
     });
+    let v2 = v2.map(|(version, path)| Checkpoint { version, files: vec![path] });
+    let checkpoint = classic.into_iter().chain(v2).max_by_key(|checkpoint| checkpoint.version);
     let last = commits.last().copied();
     // Where the next gap is, from a version on.
     let gap = |from: u64| {
@@ -80,8 +86,8 @@ pub(super) fn extent(storage: &dyn Storage) -> Result<Option<Extent>> {
         (last, None) => match (gap(0), other) {
             (Some((missing, found)), None) => Err(place(missing_before(missing, found))),
             (_, other) => Err(place(Error::unsupported(format!(
-                "the table's log starts from the checkpoint of version {}, which is not a classic one; this version of the \
-                 program reads no others",
+                "the table's log starts from the checkpoint of version {}, which is neither a classic one nor a v2 one; this \
+                 version of the program reads no others",
                 other.or(last).unwrap_or(0)
             )))),
         },

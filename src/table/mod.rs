@@ -56,7 +56,7 @@ pub use vacuum::{VacuumOptions, VacuumReport};
 pub use verify::FileVerification;
 
 use crate::error::{Error, Result};
-use crate::storage::Storage;
+use crate::storage::{Storage, is_not_found};
 use actions::Action;
 use log::Commit;
 
@@ -175,11 +175,24 @@ impl Table {
     /// Checks that the log still holds the version last read. Were it cleaned up by a retention, then what looks like the
     /// next free version would be a hole in the past.
     fn check_base(&self) -> Result<()> {
+        self.base_files().map(|_| ())
+    }
+
+    /// The files that hold the version last read: its commit or, where others have cleaned that up, the checkpoint that the
+    /// log goes on from. [`Error::Conflict`] when they are gone.
+    fn base_files(&self) -> Result<Vec<String>> {
         let version = self.snapshot.version;
-        match log::read_bytes(self.storage.as_ref(), version)? {
-            Some(_) => Ok(()),
-            None => Err(Error::conflict("is gone from the table's log; open the table again").in_version(version)),
+        let commit = log::path(version);
+        match self.storage.open(&commit) {
+            Ok(_) => return Ok(vec![commit]),
+            Err(e) if is_not_found(&e) => {}
+            Err(e) => return Err(e),
         }
+        // Were there a later checkpoint, commits between the two could be cleaned up, too.
+        let checkpoint = log::extent(self.storage.as_ref())?.and_then(|extent| extent.checkpoint);
+        let checkpoint = checkpoint.filter(|checkpoint| checkpoint.version == version);
+        let gone = || Error::conflict("is gone from the table's log; open the table again").in_version(version);
+        checkpoint.map(|checkpoint| checkpoint.files).ok_or_else(gone)
     }
 }
 

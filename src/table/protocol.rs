@@ -31,17 +31,20 @@ pub struct Protocol {
 pub(super) const DOMAIN_METADATA: &str = "domainMetadata";
 /// Timestamps without a zone.
 pub(super) const TIMESTAMP_NTZ: &str = "timestampNtz";
+/// Checkpoints may have sidecars. They are read, and none of any kind are written.
+const V2_CHECKPOINT: &str = "v2Checkpoint";
 /// Rows may be added only.
 pub(super) const APPEND_ONLY: &str = "appendOnly";
 
 /// Reader features that we have, or that mean nothing while they are not in use (which is checked).
-const READABLE: &[&str] = &[TIMESTAMP_NTZ, "vacuumProtocolCheck", "columnMapping"];
+const READABLE: &[&str] = &[TIMESTAMP_NTZ, V2_CHECKPOINT, "vacuumProtocolCheck", "columnMapping"];
 
 /// Writer features that we have, or that mean nothing while they are not in use (which is checked).
 const WRITABLE: &[&str] = &[
     DOMAIN_METADATA,
     TIMESTAMP_NTZ,
     APPEND_ONLY,
+    V2_CHECKPOINT,
     "vacuumProtocolCheck",
     "columnMapping",
     "invariants",
@@ -209,11 +212,11 @@ mod tests {
     fn what_we_lack_to_read_is_refused_by_name() {
         let plain = metadata(&[]);
         assert!(protocol(1, 2, &[]).check_read(&plain).is_ok());
-        assert!(protocol(3, 7, &["timestampNtz", "columnMapping"]).check_read(&plain).is_ok());
+        assert!(protocol(3, 7, &["timestampNtz", "columnMapping", "v2Checkpoint"]).check_read(&plain).is_ok());
         let mapped = metadata(&[("delta.columnMapping.mode", "name")]);
         for (protocol, metadata, wanted) in [
             (protocol(3, 7, &["deletionVectors"]), &plain, "deletionVectors"),
-            (protocol(3, 7, &["v2Checkpoint", "timestampNtz", "new"]), &plain, "v2Checkpoint, new, which"),
+            (protocol(3, 7, &["variantType", "timestampNtz", "new"]), &plain, "variantType, new, which"),
             (protocol(2, 5, &[]), &mapped, "columnMapping"),
             (protocol(4, 7, &[]), &plain, "reader version 4"),
         ] {

@@ -159,7 +159,12 @@ impl State {
             Action::Domain(domain) => {
                 self.domains.insert(domain.domain, domain.configuration);
             }
-            Action::CommitInfo(_) | Action::Protocol(_) | Action::Metadata(_) => {}
+            // A commit has no sidecars; those of a checkpoint are read with it.
+            Action::CommitInfo(_)
+            | Action::Protocol(_)
+            | Action::Metadata(_)
+            | Action::Sidecar(_)
+            | Action::CheckpointMetadata(_) => {}
         }
     }
 }

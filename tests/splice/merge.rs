@@ -111,6 +111,20 @@ fn check_doubled(name: &str, bytes: &Bytes) {
     }
 }
 
+/// Were each key compared with all others, it would take minutes.
+#[test]
+fn very_many_key_values_are_merged_soon() {
+    let began = std::time::Instant::now();
+    let mut options = options();
+    for number in 0..300_000 {
+        options = options.with_key_value(format!("{number:06}"), "");
+    }
+    let file = written(&rows(0, 10), options);
+    let (_, merged) = merged_by(&[file.clone(), file], &MergeOptions::default()).unwrap();
+    assert_eq!(merged.metadata.key_value_metadata.unwrap().len(), 300_001);
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
+
 #[test]
 fn key_values_stay_that_nobody_contradicts() {
     let file = |pairs: &[(&str, &str)]| {

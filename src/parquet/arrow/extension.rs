@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use super::{ADJUSTED_TO_UTC_KEY, EXTENSION_METADATA_KEY, EXTENSION_NAME_KEY, LOGICAL_TYPE_KEY};
 use crate::error::{Error, Result};
 use crate::parquet::format::schema::{GeographyType, GeometryType, VariantType};
-use crate::parquet::format::{Empty, KeyValue, LogicalType};
+use crate::parquet::format::{Empty, KeyValue, LogicalType, SchemaElement};
 
 const UUID: &str = "arrow.uuid";
 const JSON: &str = "arrow.json";
@@ -37,6 +37,9 @@ const BSON: &str = "BSON";
 
 /// The version of the Variant encoding, the only one there is.
 const VARIANT_VERSION: i8 = 1;
+
+/// What a CRS that several columns name may take, once for each of them.
+const SHARED_BYTES_MAX: usize = 64 << 20;
 
 /// How edges are drawn, by the number in parquet.thrift, `EdgeInterpolationAlgorithm`.
 const EDGES: [&str; 5] = ["spherical", "vincenty", "thomas", "andoyer", "karney"];
@@ -115,7 +118,7 @@ fn crs(crs: Option<&str>, key_values: Option<&[KeyValue]>) -> serde_json::Map<St
         Some(crs) => match crs.split_once(':') {
             Some(("srid", number)) => (json!(number), Some("srid")),
             Some(("projjson", key)) => {
-                let found = key_values.and_then(|pairs| pairs.iter().find(|kv| kv.key == key));
+                let found = pair(key, key_values.unwrap_or_default());
                 match found.and_then(|kv| serde_json::from_str(kv.value.as_deref()?).ok()) {
                     Some(projjson) => (projjson, Some("projjson")),
                     None => (json!(crs), None),
@@ -131,6 +134,32 @@ fn crs(crs: Option<&str>, key_values: Option<&[KeyValue]>) -> serde_json::Map<St
     let mut map = serde_json::Map::from_iter([("crs".to_string(), crs)]);
     map.extend(kind.map(|kind| ("crs_type".to_string(), json!(kind))));
     map
+}
+
+fn pair<'a>(key: &str, key_values: &'a [KeyValue]) -> Option<&'a KeyValue> {
+    key_values.iter().find(|kv| kv.key == key)
+}
+
+/// Many columns may name one CRS among the file's key-values, and each gets a copy of it: [`Error::Limit`] where these, and the
+/// pairs that are looked at for them, are too many together.
+pub(super) fn check_shared(elements: &[SchemaElement], key_values: Option<&[KeyValue]>) -> Result<()> {
+    let key_values = key_values.unwrap_or_default();
+    let mut bytes = 0usize;
+    for element in elements {
+        let crs = match &element.logical_type {
+            Some(LogicalType::Geometry(g)) => g.crs.as_deref(),
+            Some(LogicalType::Geography(g)) => g.crs.as_deref(),
+            _ => None,
+        };
+        let Some(key) = crs.and_then(|crs| crs.strip_prefix("projjson:")) else { continue };
+        let value = pair(key, key_values).and_then(|kv| kv.value.as_ref());
+        bytes = bytes.saturating_add(key_values.len()).saturating_add(value.map_or(0, String::len));
+        if bytes > SHARED_BYTES_MAX {
+            let message = format!("the coordinate systems of all columns take more than {SHARED_BYTES_MAX} bytes");
+            return Err(Error::limit(message).in_column(&element.name));
+        }
+    }
+    Ok(())
 }
 
 fn geospatial(metadata: &str) -> Result<LogicalType> {
@@ -175,6 +204,7 @@ fn is_longitude_latitude(crs: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parquet::format::Type;
 
     fn field(data_type: DataType, metadata: HashMap<String, String>) -> Field {
         Field::new("a", data_type, true).with_metadata(metadata)
@@ -210,6 +240,33 @@ mod tests {
             let back = logical(&field(data_type.clone(), metadata), &data_type).expect("valid");
             assert_eq!(back, Some(logical_type));
         }
+    }
+
+    #[test]
+    fn a_crs_that_many_columns_name_is_bounded() {
+        let leaf = SchemaElement {
+            type_: Some(Type::ByteArray),
+            type_length: None,
+            repetition: None,
+            name: "g".into(),
+            num_children: None,
+            converted_type: None,
+            scale: None,
+            precision: None,
+            field_id: None,
+            logical_type: Some(LogicalType::Geometry(GeometryType { crs: Some("projjson:k".into()) })),
+            vector_length: None,
+        };
+        let elements = vec![leaf; 2000];
+        let pairs =
+            |bytes: usize| [KeyValue { key: "k".into(), value: Some(format!("[{}1]", "1,".repeat(bytes / 2))) }];
+        check_shared(&elements, Some(&pairs(10_000))).expect("20 MB");
+        let e = check_shared(&elements, Some(&pairs(100_000))).expect_err("200 MB");
+        assert!(matches!(e, Error::Limit(_)) && e.to_string().contains("column g: the coordinate systems"), "{e}");
+        // Neither are a million keys looked at for each column.
+        let many: Vec<KeyValue> = (0..100_000).map(|n| KeyValue { key: n.to_string(), value: None }).collect();
+        assert!(check_shared(&elements, Some(&many)).is_err());
+        check_shared(&elements, None).expect("nothing");
     }
 
     #[test]

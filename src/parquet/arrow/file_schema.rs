@@ -11,7 +11,7 @@ use arrow_schema::{Schema, SchemaRef, TimeUnit};
 use super::from_parquet::{SchemaOptions, Walk};
 use super::node::{self, Levels};
 use super::shape::{self, Place};
-use super::{ARROW_SCHEMA_KEY, Leaf, Node, ParquetSchema, ipc, restore};
+use super::{ARROW_SCHEMA_KEY, Leaf, Node, ParquetSchema, extension, ipc, restore};
 use crate::error::Result;
 use crate::parquet::format::{KeyValue, SchemaElement};
 
@@ -56,6 +56,7 @@ impl FileSchema {
         options: SchemaOptions,
     ) -> Result<FileSchema> {
         let places = shape::check(&elements, options.depth_max.min(node::DEPTH_MAX))?;
+        extension::check_shared(&elements, key_values)?;
         let by_writer = match find(key_values, SPARK_KEY) {
             Some(_) => TimeUnit::Microsecond,
             None => TimeUnit::Nanosecond,

@@ -13,6 +13,7 @@
 mod chunk;
 mod source;
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -224,28 +225,34 @@ fn orders(sources: &[Source]) -> Option<Vec<ColumnOrder>> {
 
 /// The pairs of the new file, and the keys that are left out.
 fn key_values(sources: &[Source], options: &MergeOptions) -> (Vec<KeyValue>, Vec<String>) {
-    let mut pairs: Vec<KeyValue> = Vec::new();
     let given = options.key_values.iter();
-    pairs.extend(given.map(|(key, value)| KeyValue { key: key.clone(), value: Some(value.clone()) }));
-    let settled = pairs.len();
+    let given: Vec<KeyValue> =
+        given.map(|(key, value)| KeyValue { key: key.clone(), value: Some(value.clone()) }).collect();
+    let settled: HashSet<&str> = given.iter().map(|pair| pair.key.as_str()).collect();
+    // What the files say, none where they contradict each other; and where each key stands.
+    let mut said: Vec<Option<&KeyValue>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     let mut left_out: Vec<String> = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         for pair in source.metadata.key_value_metadata.iter().flatten() {
-            let is_known = pairs.iter().take(settled).any(|known| known.key == pair.key);
-            if is_known || (pair.key == ARROW_SCHEMA_KEY && number > 0) || left_out.contains(&pair.key) {
+            if settled.contains(pair.key.as_str()) || (pair.key == ARROW_SCHEMA_KEY && number > 0) {
                 continue;
             }
-            match pairs.iter().position(|known| known.key == pair.key) {
-                None => pairs.push(pair.clone()),
-                Some(at) if pairs.get(at) == Some(pair) => {}
-                Some(at) => {
-                    pairs.remove(at);
+            match places.get(pair.key.as_str()).and_then(|&at| said.get_mut(at)) {
+                None => {
+                    places.insert(&pair.key, said.len());
+                    said.push(Some(pair));
+                }
+                Some(known) if known.is_some_and(|known| known != pair) => {
+                    *known = None;
                     left_out.push(pair.key.clone());
                 }
+                Some(_) => {}
             }
         }
     }
-    (pairs, left_out)
+    let said: Vec<KeyValue> = said.into_iter().flatten().cloned().collect();
+    ([given, said].concat(), left_out)
 }
 
 /// An output, and how much is in it.
