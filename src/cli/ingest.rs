@@ -198,8 +198,13 @@ impl Ingest {
     }
 }
 
-/// A schema file, which has no reason to be large.
+/// What a schema file says.
 pub(super) fn read_schema(path: &str) -> Result<RowSchema> {
+    RowSchema::from_json(&read_schema_text(path)?).map_err(|e| e.in_file(path))
+}
+
+/// The text of a schema file, which has no reason to be large.
+pub(super) fn read_schema_text(path: &str) -> Result<String> {
     const BYTES_MAX: u64 = 16 << 20;
     let (folder, name) = Local::file(path)?;
     let input = folder.open(&name)?;
@@ -207,8 +212,7 @@ pub(super) fn read_schema(path: &str) -> Result<RowSchema> {
         return Err(Error::limit(format!("is longer than {BYTES_MAX} bytes, which no schema is")).in_file(path));
     }
     let bytes = input.read(0..input.bytes())?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("is no UTF-8 text").in_file(path))?;
-    RowSchema::from_json(text).map_err(|e| e.in_file(path))
+    String::from_utf8(bytes.into()).map_err(|_| Error::invalid("is no UTF-8 text").in_file(path))
 }
 
 /// The summary for people.

@@ -30,6 +30,7 @@ mod split;
 mod sql;
 mod vacuum;
 mod verify;
+mod written_schema;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

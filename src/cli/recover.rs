@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::Ending;
 use super::formats::{self, Place};
-use super::ingest::read_schema;
 use super::quantities::{bytes, of, parse_memory};
+use super::written_schema;
 use crate::error::{Error, Result};
 use crate::parquet::compress::Compression;
 use crate::parquet::read::{FileReader, ReaderOptions, WrittenLike, recover};
@@ -31,7 +31,8 @@ pub(super) struct Recover {
     /// A sound Parquet file of the same schema and writer
     #[arg(long, value_name = "SIBLING", required_unless_present_any = ["token", "schema"])]
     like: Option<String>,
-    /// The columns that were written, as `ingest --schema` has them: {"fields":[{"name":"a","type":"int64"}]}
+    /// The columns that were written, in their order, as `ingest --schema` has them: {"fields":[{"name":"a","type":"int64"}]}; and
+    /// nested ones: {"name":"b","type":"list","element":{"type":"utf8"}}, a "struct" with "fields", a "map" with "key" and "value"
     #[arg(long, value_name = "FILE", conflicts_with = "like")]
     schema: Option<String>,
     /// With --schema: how the pages are compressed
@@ -55,25 +56,26 @@ impl Recover {
             storage.open(&name).map_err(|e| e.in_file(path))
         };
         let input = open(&self.file)?;
-        let (metadata, end) = match (&self.token, &self.like, &self.schema) {
+        let options = ReaderOptions::default().with_memory_bytes(self.memory_bytes);
+        let (metadata, end, fits_too) = match (&self.token, &self.like, &self.schema) {
             (Some(path), ..) => {
                 let token = open(path)?;
                 let token = PauseToken::from_bytes(&token.read(0..token.bytes())?).map_err(|e| e.in_file(path))?;
-                (token.metadata().clone(), token.bytes())
+                (token.metadata().clone(), token.bytes(), None)
             }
             (None, Some(path), _) => {
                 let Place::Parquet(sibling) = formats::place(path)? else {
                     return Err(Error::invalid("is no Parquet file").in_file(path));
                 };
-                let options = ReaderOptions::default().with_memory_bytes(self.memory_bytes);
-                let found = recover(&input, &WrittenLike::file(&FileReader::open(sibling, options)?)?)?;
-                (found.metadata, found.end)
+                let like = WrittenLike::file(&FileReader::open(sibling, options.clone())?)?;
+                let found = recover(&input, &like, &options)?;
+                (found.metadata, found.end, found.fits_too)
             }
             (None, None, Some(path)) => {
-                let schema = read_schema(path)?.to_arrow();
+                let schema = written_schema::read(path)?;
                 let like = WrittenLike::schema(&schema, self.compression, self.row_group_rows)?;
-                let found = recover(&input, &like)?;
-                (found.metadata, found.end)
+                let found = recover(&input, &like, &options)?;
+                (found.metadata, found.end, found.fits_too)
             }
             (None, None, None) => return Err(Error::invalid("--like, --schema or --token is needed")),
         };
@@ -91,6 +93,15 @@ impl Recover {
             bytes(saved.bytes),
             bytes(input.bytes().saturating_sub(end))
         )?;
+        if let Some(rows) = fits_too {
+            writeln!(
+                io::stderr(),
+                "the pages would fit row groups of {} as well, with other values in each column: look whether the columns have \
+                 their own{}",
+                of(rows as u64, "row", "rows"),
+                if self.schema.is_some() { ", or be sure of --row-group-rows" } else { "" }
+            )?;
+        }
         Ok(Ending::Done)
     }
 }

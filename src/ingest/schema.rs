@@ -85,17 +85,9 @@ impl RowSchema {
         }
         let mut names = HashSet::new();
         for field in &fields {
-            if field.name.is_empty() {
-                return Err(Error::invalid("a field needs a name"));
-            }
+            field.check()?;
             if !names.insert(field.name.as_str()) {
                 return Err(Error::invalid("the schema has two fields of this name").in_column(&field.name));
-            }
-            if let FieldType::Decimal { precision, scale } = field.kind
-                && (precision == 0 || precision > 38 || scale < 0 || scale.unsigned_abs() > precision)
-            {
-                return Err(Error::invalid("a decimal has 1 to 38 digits, and no more of them after the point")
-                    .in_column(&field.name));
             }
         }
         Ok(RowSchema { fields })
@@ -115,10 +107,7 @@ impl RowSchema {
     pub fn from_json(text: &str) -> Result<RowSchema> {
         let file: SchemaFile =
             serde_json::from_str(text).map_err(|e| Error::invalid(format!("not a schema: {e}")).with_source(e))?;
-        let fields = file.fields.into_iter().map(|field| {
-            let kind = FieldType::parse(&field.kind, field.unit.as_deref()).map_err(|e| e.in_column(&field.name))?;
-            Ok(RowField { name: field.name, kind, nullable: field.nullable })
-        });
+        let fields = file.fields.iter().map(|f| RowField::parse(&f.name, &f.kind, f.unit.as_deref(), f.nullable));
         RowSchema::new(fields.collect::<Result<_>>()?)
     }
 
@@ -139,16 +128,7 @@ impl RowSchema {
 
     /// The Arrow schema of these columns.
     pub fn to_arrow(&self) -> SchemaRef {
-        let fields = self.fields.iter().map(|field| {
-            let mut metadata = HashMap::new();
-            match field.kind {
-                FieldType::Json => drop(metadata.insert(EXTENSION_NAME.into(), EXTENSION_JSON.into())),
-                FieldType::Timestamp { unit: Some(unit) } => drop(metadata.insert(UNIT.into(), unit_name(unit).into())),
-                _ => {}
-            }
-            Field::new(&field.name, field.kind.to_arrow(), field.nullable).with_metadata(metadata)
-        });
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        Arc::new(Schema::new(self.fields.iter().map(RowField::to_arrow).collect::<Vec<_>>()))
     }
 
     /// The columns of a table, without those of its partitions; [`Error::Unsupported`] names one that records cannot be
@@ -179,6 +159,39 @@ impl RowSchema {
             Ok(RowField { name: field.name().clone(), kind, nullable: field.is_nullable() })
         });
         RowSchema::new(fields.collect::<Result<_>>()?)
+    }
+}
+
+impl RowField {
+    /// Of what a schema file says of a column; [`Error::Invalid`] for a type that is not there.
+    pub(crate) fn parse(name: &str, kind: &str, unit: Option<&str>, nullable: bool) -> Result<RowField> {
+        let kind = FieldType::parse(kind, unit).map_err(|e| e.in_column(name))?;
+        let field = RowField { name: name.to_owned(), kind, nullable };
+        field.check().map(|()| field)
+    }
+
+    /// The Arrow field of the column.
+    pub(crate) fn to_arrow(&self) -> Field {
+        let mut metadata = HashMap::new();
+        match self.kind {
+            FieldType::Json => drop(metadata.insert(EXTENSION_NAME.into(), EXTENSION_JSON.into())),
+            FieldType::Timestamp { unit: Some(unit) } => drop(metadata.insert(UNIT.into(), unit_name(unit).into())),
+            _ => {}
+        }
+        Field::new(&self.name, self.kind.to_arrow(), self.nullable).with_metadata(metadata)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.name.is_empty() {
+            return Err(Error::invalid("a field needs a name"));
+        }
+        if let FieldType::Decimal { precision, scale } = self.kind
+            && (precision == 0 || precision > 38 || scale < 0 || scale.unsigned_abs() > precision)
+        {
+            return Err(Error::invalid("a decimal has 1 to 38 digits, and no more of them after the point")
+                .in_column(&self.name));
+        }
+        Ok(())
     }
 }
 

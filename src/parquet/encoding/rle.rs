@@ -302,6 +302,13 @@ impl Default for OpenRun {
     }
 }
 
+impl Position {
+    /// Bytes that are read, those of the run that it stands in too.
+    pub fn bytes(self) -> usize {
+        self.at
+    }
+}
+
 impl<'a> Decoder<'a> {
     /// For `bytes` of values of `width` bits; wider than 32 is corrupt.
     pub fn new(bytes: &'a [u8], width: u32) -> Result<Decoder<'a>> {

@@ -57,6 +57,15 @@ impl LevelStream {
         (self.max, self.form) = (max, form);
     }
 
+    /// Whether no bytes are left. Those of another width would hardly end where the levels do.
+    pub(super) fn is_used_up(&self) -> bool {
+        match self.form {
+            Form::Zero => true,
+            Form::Rle(position) => position.bytes() == self.bytes.len(),
+            Form::Packed(bit) => bit.div_ceil(8) == self.bytes.len(),
+        }
+    }
+
     /// Appends the next `count` levels.
     pub(super) fn read(&mut self, count: usize, out: &mut Vec<u16>) -> Result<()> {
         let start = out.len();

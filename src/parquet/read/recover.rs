@@ -8,6 +8,11 @@
 //! of a group have the same rows: as many as in the sibling's first group, or as one is told, but for the last one, which may be shorter. A
 //! guess counts only if the whole group then decodes, every page with its checksum and all rows in all columns; and a short
 //! last group only if its pages could not be the beginning of a long one instead.
+//!
+//! Rows of a nested column are counted by its repetition levels, and where its levels are not those of the schema, nothing
+//! decodes. But pages of several columns may look alike (of numbers of one width without dictionaries, say). They are told apart
+//! by the rows of a group alone, and nothing shows whether these are right: so it is said which other number of rows would
+//! fit as well.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +20,7 @@ use std::sync::Arc;
 use arrow_schema::Schema;
 use bytes::Bytes;
 
+use super::budget::{Budget, Reservation};
 use super::file::FileReader;
 use super::page::{Page, PageOpener};
 use super::raw_page::{RawPage, data_values};
@@ -24,7 +30,7 @@ use crate::parquet::arrow::{Leaf, ParquetSchema, arrow_schema_metadata, to_parqu
 use crate::parquet::compress::Compression;
 use crate::parquet::format::footer::{self, MAGIC};
 use crate::parquet::format::{
-    Codec, ColumnChunk, ColumnMetaData, Encoding, FileMetaData, PageHead, PageType, RowGroup,
+    Codec, ColumnChunk, ColumnMetaData, Encoding, FileMetaData, PageHead, PageType, RowGroup, SchemaElement,
 };
 use crate::storage::Input;
 
@@ -42,6 +48,9 @@ pub struct Recovered {
     pub metadata: FileMetaData,
     /// Where the last of them ends: what follows is lost.
     pub end: u64,
+    /// Another number of rows that the first row group may have as far as its pages tell. If it is the right one, columns have
+    /// each other's values.
+    pub fits_too: Option<usize>,
 }
 
 /// What is known of a file that lacks its footer: how it was written.
@@ -101,39 +110,50 @@ impl WrittenLike {
 /// Finds the complete row groups of `input`, a file written like `like`. Encrypted files cannot be recovered.
 ///
 /// # Errors
-/// [`Error::Corrupt`] when the file does not begin as Parquet.
-pub fn recover(input: &Arc<dyn Input>, like: &WrittenLike) -> Result<Recovered> {
+/// [`Error::Corrupt`] when the file does not begin as Parquet, [`Error::Limit`] when there are more pages than the memory of
+/// `options` holds headers of.
+pub fn recover(input: &Arc<dyn Input>, like: &WrittenLike, options: &ReaderOptions) -> Result<Recovered> {
     let in_file = |e: Error| e.in_file(input.name());
     let head = input.read(0..input.bytes().min(4)).map_err(in_file)?;
     if *head != MAGIC {
         return Err(in_file(Error::corrupt("the file does not begin with PAR1").at_byte(0)));
     }
+    let budget = Budget::of(options);
+    let mut memory = budget.reservation();
     let mut found = Found {
         input,
-        pages: pages(input.as_ref()).map_err(in_file)?,
+        options,
+        pages: pages(input.as_ref(), &mut memory).map_err(in_file)?,
+        budget: &budget,
         leaves: like.leaves.iter().zip(like.codecs.iter().copied()).collect(),
         metadata: like.metadata.clone(),
     };
     let mut at = 0;
+    let mut fits_too = None;
     while let Some((group, next)) = found.group(at, like.rows) {
+        if at == 0 {
+            fits_too = found.fits_too(usize::try_from(group.num_rows).unwrap_or(0));
+        }
         found.metadata.num_rows += group.num_rows;
         found.metadata.row_groups.push(group);
         at = next;
     }
     let end =
         at.checked_sub(1).and_then(|last| found.pages.get(last)).map_or(MAGIC.len() as u64, |page| page.range.end);
-    Ok(Recovered { metadata: found.metadata, end })
+    Ok(Recovered { metadata: found.metadata, end, fits_too })
 }
 
-/// A page, and where it stands.
 #[derive(Debug)]
 struct Found<'a> {
     input: &'a Arc<dyn Input>,
+    options: &'a ReaderOptions,
+    budget: &'a Budget,
     pages: Vec<Placed>,
     leaves: Vec<(&'a Leaf, Codec)>,
     metadata: FileMetaData,
 }
 
+/// A page, and where it stands.
 #[derive(Debug)]
 struct Placed {
     raw: RawPage,
@@ -141,7 +161,7 @@ struct Placed {
 }
 
 /// The pages from the file's first byte on, until something is none.
-fn pages(input: &dyn Input) -> Result<Vec<Placed>> {
+fn pages(input: &dyn Input, memory: &mut Reservation) -> Result<Vec<Placed>> {
     let bytes = input.bytes();
     let mut pages = Vec::new();
     let mut at = MAGIC.len() as u64;
@@ -165,6 +185,7 @@ fn pages(input: &dyn Input) -> Result<Vec<Placed>> {
             break;
         }
         let range = at..start + size;
+        memory.grow(size_of::<Placed>())?;
         let raw =
             RawPage { header, statistics: None, ordinal: 0, offset: at, header_bytes, body, cipher: None, rows: None };
         pages.push(Placed { raw, range: range.clone() });
@@ -182,23 +203,42 @@ impl Found<'_> {
             return Some((group, next));
         }
         // The last one may be shorter: every place where the first column may end, the furthest first.
-        let mut sums = Vec::new();
-        let mut sum = 0usize;
-        let first = *self.leaves.first()?;
-        for (number, page) in self.pages.get(at..)?.iter().enumerate() {
-            if number > 0 && page.raw.header.type_ == PageType::DictionaryPage {
-                break;
-            }
-            let Some(rows) = rows(page, first) else { break };
-            sum += rows;
-            sums.push(sum);
-        }
-        sums.dedup();
-        let guesses = sums.into_iter().rev().filter(|sum| (1..like).contains(sum)).take(GUESSES_MAX);
+        let guesses = self.ends(at).into_iter().rev().filter(|sum| (1..like).contains(sum)).take(GUESSES_MAX);
         let (group, next) = guesses.filter_map(|rows| self.guess(at, rows)).find(|(group, next)| {
             *next == self.pages.len() && self.decodes(group.clone(), None) && !self.may_be_torn(at, like)
         })?;
         Some((group, next))
+    }
+
+    /// The rows of the first column up to each place where it may end, if it begins at page `at`.
+    fn ends(&self, at: usize) -> Vec<usize> {
+        let mut sums = Vec::new();
+        let mut sum = 0usize;
+        let Some(first) = self.leaves.first().copied() else { return sums };
+        for (number, page) in self.pages.get(at..).unwrap_or_default().iter().enumerate() {
+            if number > 0 && page.raw.header.type_ == PageType::DictionaryPage {
+                break;
+            }
+            let Some(rows) = self.rows(page, first) else { break };
+            sum += rows;
+            sums.push(sum);
+        }
+        sums.dedup();
+        sums
+    }
+
+    /// Whether the first group may have another number of rows than `known`, by the columns that its pages may be of.
+    fn fits_too(&self, known: usize) -> Option<usize> {
+        if self.leaves.len() == 1 {
+            // However its pages are grouped, they are that column's.
+            return None;
+        }
+        let ends = self.ends(0);
+        // The fewest and the most: what fits has as many rows as several pages, or several columns together.
+        let (few, many) = ends.split_at(ends.len().min(GUESSES_MAX / 2));
+        let guesses = few.iter().chain(many.iter().rev().take(GUESSES_MAX / 2)).filter(|&&sum| sum > 0 && sum != known);
+        let fits = |rows: &usize| self.guess(0, *rows).is_some_and(|(group, _)| self.decodes(group, None));
+        guesses.copied().find(fits)
     }
 
     /// Whether all pages from `at` on may be the first column's, of a group that was to have `like` rows.
@@ -209,11 +249,8 @@ impl Found<'_> {
         if self.leaves.len() == 1 || pages.iter().skip(1).any(is_dictionary) {
             return false;
         }
-        let sum = pages.iter().try_fold(0usize, |sum, page| sum.checked_add(rows(page, (first, codec))?));
+        let sum = pages.iter().try_fold(0usize, |sum, page| sum.checked_add(self.rows(page, (first, codec))?));
         let Some(sum) = sum.filter(|sum| *sum <= like) else { return false };
-        if !first.is_flat() {
-            return true;
-        }
         let chunk = chunk(pages, first, codec);
         let group = chunk.and_then(|chunk| {
             let num_rows = i64::try_from(sum).ok()?;
@@ -244,7 +281,7 @@ impl Found<'_> {
                     break;
                 }
                 // A page whose levels are not this column's is the next one's.
-                let Some(rows) = rows(page, *leaf) else { break };
+                let Some(rows) = self.rows(page, *leaf) else { break };
                 // A row of a list may reach over the page's end, so that a page can begin none.
                 if sum + rows > wanted || (sum == wanted && (leaf.0.is_flat() || rows > 0)) {
                     break;
@@ -275,46 +312,65 @@ impl Found<'_> {
     fn decodes(&self, group: RowGroup, alone: Option<&Leaf>) -> bool {
         let mut metadata = FileMetaData { num_rows: group.num_rows, row_groups: vec![group], ..self.metadata.clone() };
         if let Some(leaf) = alone {
-            let (root, element) = (metadata.schema.first().cloned(), metadata.schema.get(leaf.element).cloned());
-            let Some((mut root, element)) = root.zip(element) else { return false };
-            root.num_children = Some(1);
-            metadata.schema = vec![root, element];
+            metadata.schema = path_to(&metadata.schema, leaf.element);
             (metadata.key_value_metadata, metadata.column_orders) = (None, None);
         }
         let Ok(footer) = footer::encode(&metadata) else { return false };
         let whole = WithFooter { input: Arc::clone(self.input), footer: footer.into() };
-        let file = FileReader::open(Arc::new(whole), ReaderOptions::default());
+        let file = FileReader::open(Arc::new(whole), self.options.clone());
         file.is_ok_and(|file| file.verify().findings.iter().all(|f| f.harm == Harm::Counts))
+    }
+
+    /// Rows that begin in a page, if it can be one of the column.
+    fn rows(&self, page: &Placed, (leaf, codec): (&Leaf, Codec)) -> Option<usize> {
+        let header = &page.raw.header;
+        if header.type_ == PageType::DictionaryPage {
+            return Some(0);
+        }
+        let values = data_values(header)?;
+        if leaf.is_flat() {
+            return Some(values);
+        }
+        let mut open = Page::default();
+        PageOpener::new(false, self.budget).open(&page.raw, leaf, codec, usize::MAX, &mut open).ok()?;
+        let mut left = values;
+        let mut rows = 0;
+        let mut levels = Vec::new();
+        while left > 0 {
+            let count = left.min(4096);
+            levels.clear();
+            open.nested.def.read(count, &mut levels).ok()?;
+            levels.clear();
+            open.nested.rep.read(count, &mut levels).ok()?;
+            rows += levels.iter().filter(|&&level| level == 0).count();
+            left -= count;
+        }
+        if !open.nested.def.is_used_up() || !open.nested.rep.is_used_up() {
+            return None;
+        }
+        let told = header.data_page_header_v2.as_ref().map(|v2| usize::try_from(v2.num_rows).ok());
+        told.is_none_or(|told| told == Some(rows)).then_some(rows)
     }
 }
 
-/// Rows that begin in a page, if it can be one of the column.
-fn rows(page: &Placed, (leaf, codec): (&Leaf, Codec)) -> Option<usize> {
-    let header = &page.raw.header;
-    if header.type_ == PageType::DictionaryPage {
-        return Some(0);
+/// The schema that has one leaf alone, under groups of the same levels, which mean nothing.
+fn path_to(elements: &[SchemaElement], leaf: usize) -> Vec<SchemaElement> {
+    // Each with the children that are still to come.
+    let mut above: Vec<(SchemaElement, i32)> = Vec::new();
+    for element in elements.iter().take(leaf.saturating_add(1)) {
+        while above.pop_if(|(_, left)| *left == 0).is_some() {}
+        if let Some((_, left)) = above.last_mut() {
+            *left -= 1;
+        }
+        above.push((element.clone(), element.num_children.unwrap_or(0)));
     }
-    let values = data_values(header)?;
-    if leaf.is_flat() {
-        return Some(values);
+    let mut path: Vec<SchemaElement> = above.into_iter().map(|(element, _)| element).collect();
+    if let Some((_, groups)) = path.split_last_mut() {
+        for group in groups {
+            (group.num_children, group.logical_type, group.converted_type) = (Some(1), None, None);
+        }
     }
-    if let Some(v2) = &header.data_page_header_v2 {
-        return usize::try_from(v2.num_rows).ok();
-    }
-    let budget = super::budget::Budget::of(&ReaderOptions::default());
-    let mut open = Page::default();
-    PageOpener::new(false, &budget).open(&page.raw, leaf, codec, usize::MAX, &mut open).ok()?;
-    let mut left = values;
-    let mut rows = 0;
-    let mut levels = Vec::new();
-    while left > 0 {
-        let count = left.min(4096);
-        levels.clear();
-        open.nested.rep.read(count, &mut levels).ok()?;
-        rows += levels.iter().filter(|&&level| level == 0).count();
-        left -= count;
-    }
-    Some(rows)
+    path
 }
 
 /// The metadata of the chunk that these pages are.
