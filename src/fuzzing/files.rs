@@ -16,19 +16,21 @@ use crate::storage::{Memory, Storage};
 /// Rows that a scan may give: a run of nulls is cheap to claim.
 const ROWS_MAX: u64 = 20_000;
 
-fn open(bytes: &[u8]) -> Result<FileReader> {
+fn open(bytes: &[u8], views: bool) -> Result<FileReader> {
     let storage = Memory::new();
     storage.put("f", bytes.to_vec())?;
-    let options = ReaderOptions::default().with_memory_bytes(64 << 20).with_batch_rows(100);
+    let options = ReaderOptions::default().with_memory_bytes(64 << 20).with_batch_rows(100).with_views(views);
     FileReader::open(storage.open("f")?, options)
 }
 
 /// Reads a file in every way.
 fn read(bytes: &[u8]) {
     let told = |e: &Error| assert!(e.to_string().starts_with("memory:f"), "an error without the file: {e}");
-    let file = match open(bytes) {
-        Ok(file) => file,
-        Err(e) => return told(&e),
+    let (plain, with_views) = (open(bytes, false), open(bytes, true));
+    assert_eq!(plain.is_ok(), with_views.is_ok(), "strings as views decide whether a file opens");
+    let (file, with_views) = match (plain, with_views) {
+        (Ok(file), Ok(with_views)) => (file, with_views),
+        (Err(e), _) | (_, Err(e)) => return told(&e),
     };
     let fields = file.schema().fields().clone();
     let mut scans = vec![ScanOptions::default().with_limit(ROWS_MAX)];
@@ -40,7 +42,7 @@ fn read(bytes: &[u8]) {
         let columns = fields.iter().rev().take(2).map(|f| f.name().clone());
         scans.push(ScanOptions::default().with_limit(ROWS_MAX).with_predicate(condition).with_columns(columns));
     }
-    for options in scans {
+    for (file, options) in scans.into_iter().flat_map(|options| [(&file, options.clone()), (&with_views, options)]) {
         let scan = match file.scan(options) {
             Ok(scan) => scan,
             Err(e) => {
@@ -109,7 +111,7 @@ impl Valid {
         options.bloom_filter = BloomFilters::Bytes(64);
         let bytes = write(&batch(&(0..100).collect::<Vec<u8>>()), options).unwrap_or_default();
         let mut pages = Vec::new();
-        if let Ok(file) = open(&bytes) {
+        if let Ok(file) = open(&bytes, false) {
             for group in 0..file.footer().groups.len() {
                 for column in 0..file.parquet_schema().leaves.len() {
                     for page in file.pages(group, column).unwrap_or_default() {
@@ -182,7 +184,7 @@ pub(super) fn pruned(bytes: &[u8]) {
     if input.byte() % 2 == 0 {
         options.bloom_filter = BloomFilters::Bytes(32);
     }
-    let Ok(file) = write(&batch(input.0), options).and_then(|bytes| open(&bytes)) else {
+    let Ok(file) = write(&batch(input.0), options).and_then(|bytes| open(&bytes, false)) else {
         assert!(input.0.is_empty(), "what can be written can be read");
         return;
     };

@@ -189,7 +189,12 @@ impl Table {
             Err(e) => return Err(e),
         }
         // Were there a later checkpoint, commits between the two could be cleaned up, too.
-        let checkpoint = log::extent(self.storage.as_ref())?.and_then(|extent| extent.checkpoint);
+        let extent = match log::extent(self.storage.as_ref()) {
+            // What is left of the log tells of no table, less so of this version.
+            Err(Error::Corrupt(_) | Error::Unsupported(_)) => None,
+            extent => extent?,
+        };
+        let checkpoint = extent.and_then(|extent| extent.checkpoint);
         let checkpoint = checkpoint.filter(|checkpoint| checkpoint.version == version);
         let gone = || Error::conflict("is gone from the table's log; open the table again").in_version(version);
         checkpoint.map(|checkpoint| checkpoint.files).ok_or_else(gone)

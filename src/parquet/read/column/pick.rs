@@ -10,6 +10,9 @@ use super::Column;
 use crate::error::Result;
 use crate::parquet::read::page::Coding;
 
+/// Rows that are gone over at a time: what is noted of them (a bit each) is in no budget, and a page can claim to have any number.
+const SPAN_ROWS_MAX: usize = 1 << 16;
+
 /// Rows of a page to be picked, and what they hold.
 #[derive(Debug, Default)]
 pub(super) struct Picks {
@@ -37,14 +40,17 @@ impl Column {
             if self.page.rows_left == 0 || self.skip >= self.page.rows_left {
                 self.next_page(first.end - start)?;
             }
+            if self.skip >= SPAN_ROWS_MAX {
+                self.skip_in_page().map_err(|e| self.at_page(e))?;
+            }
             let page_start = at - self.skip;
-            let page_end = page_start + self.page.rows_left;
+            let span_end = page_start + self.page.rows_left.min(SPAN_ROWS_MAX);
             picks.rows.clear();
             while let Some(range) = ranges.get(next)
-                && range.start < page_end
+                && range.start < span_end
             {
-                picks.rows.push(range.start.max(at) - page_start..range.end.min(page_end) - page_start);
-                if range.end > page_end {
+                picks.rows.push(range.start.max(at) - page_start..range.end.min(span_end) - page_start);
+                if range.end > span_end {
                     break;
                 }
                 next += 1;

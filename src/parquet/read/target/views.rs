@@ -190,7 +190,11 @@ impl Target for Views {
     fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, _: bool) -> Result<()> {
         let bytes = bytes.share(&Spare::default());
         // A value takes four bytes at least.
-        let mut views = Vec::with_capacity(count.min(bytes.len() / 4));
+        if count > bytes.len() / 4 {
+            return Err(Error::corrupt(format!("a dictionary of {count} strings in {} bytes", bytes.len())));
+        }
+        self.memory.grow(bytes.len().saturating_add(count.saturating_mul(size_of::<u128>())))?;
+        let mut views = Vec::with_capacity(count);
         append_plain(&bytes, 0, count, 0, self.is_utf8, &mut views)?;
         self.dictionary = Some(Dictionary { bytes, views, block: 0 });
         self.take_memory()
