@@ -66,41 +66,10 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
 
 impl Views {
     fn append(&mut self, values: &mut Values, count: usize, into_dense: bool) -> Result<()> {
-        values.coding = match values.coding {
-            Coding::Plain(at) => {
-                let start = values.start;
-                let page = values.share();
-                let block = self.block(&page)?;
-                let out = if into_dense { &mut self.dense } else { self.views.values() };
-                let taken = append_plain(&page, start + at, count, block, self.is_utf8, out)?;
-                Coding::Plain(at + taken)
-            }
-            Coding::Lengths(next, at) => {
-                let start = values.start;
-                let page = values.share();
-                let block = self.block(&page)?;
-                let lengths = super::lengths(values, next, count)?;
-                let out = if into_dense { &mut self.dense } else { self.views.values() };
-                let taken = append_lengths(&page, start + at, lengths, block, self.is_utf8, out)?;
-                Coding::Lengths(next + count, at + taken)
-            }
-            Coding::Dictionary(position) => {
-                let bytes = self.dictionary.as_ref().ok_or_else(no_dictionary)?.bytes.clone();
-                let block = self.block(&bytes)?;
-                let dictionary = self.dictionary.as_mut().ok_or_else(no_dictionary)?;
-                dictionary.move_to(block);
-                let out = if into_dense { &mut self.dense } else { self.views.values() };
-                let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
-                indices.gather(&dictionary.views, count, out)?;
-                Coding::Dictionary(indices.position())
-            }
-            Coding::Rle(_) => return Err(not_boolean()),
-            Coding::Prefixes => return Err(not_picked()),
-            Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
-        };
-        self.take_memory()
+        self.append_picked(values, std::slice::from_ref(&(0..count)), count, into_dense)
     }
 
+    /// Those at `ranges` of the next `span`.
     fn append_picked(
         &mut self,
         values: &mut Values,
@@ -150,9 +119,15 @@ impl Views {
                 dictionary.move_to(block);
                 let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
-                self.indices.clear();
-                indices.pick(ranges, span, &mut self.indices)?;
-                dictionary::values_at(&dictionary.views, &self.indices, out)?;
+                match ranges {
+                    // Without a list of indices where all are wanted.
+                    [all] if *all == (0..span) => indices.gather(&dictionary.views, span, out)?,
+                    _ => {
+                        self.indices.clear();
+                        indices.pick(ranges, span, &mut self.indices)?;
+                        dictionary::values_at(&dictionary.views, &self.indices, out)?;
+                    }
+                }
                 Coding::Dictionary(indices.position())
             }
             Coding::Rle(_) => return Err(not_boolean()),
