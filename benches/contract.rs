@@ -10,7 +10,9 @@
 //! all:           [--threads 1]
 //! ```
 //!
-//! One thread where nothing else is said, one warm-up, then the calls that are timed; one line of JSON. Nothing is kept between calls.
+//! One thread where nothing else is said, one warm-up, then the calls that are timed; one line of JSON.
+//! Nothing that was read is kept between calls; they share one memory budget, as the readers of a program do, and with it the memory of
+//! buffers that are done with.
 #![allow(missing_docs, reason = "a program")]
 
 use std::error::Error;
@@ -21,6 +23,7 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, TimeUnit};
+use hypostyle::MemoryBudget;
 use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::read::{FileReader, ReaderOptions, Scan, ScanOptions};
 use hypostyle::parquet::write::{FileWriter, WriterOptions};
@@ -43,6 +46,7 @@ struct Task {
     seconds_max: f64,
     /// Strings as views; what is written comes with offsets, as most programs have it.
     views: bool,
+    memory: MemoryBudget,
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
@@ -58,6 +62,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
         repeats: 5,
         seconds_max: 2.0,
         views: true,
+        memory: MemoryBudget::new(1 << 30),
     };
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -126,7 +131,8 @@ fn measure(task: &Task, operation: &str, mut work: impl FnMut(bool) -> Done<(u64
 
 fn open(task: &Task) -> Done<FileReader> {
     let (storage, name) = Local::file(&task.file)?;
-    Ok(FileReader::open(storage.open(&name)?, ReaderOptions::default().with_views(task.views))?)
+    let options = ReaderOptions::default().with_views(task.views).with_memory(task.memory.clone());
+    Ok(FileReader::open(storage.open(&name)?, options)?)
 }
 
 fn options(task: &Task) -> ScanOptions {

@@ -4,6 +4,10 @@
 //! limit *and* by the whole's, so a program can give each of its readers a bound and all of them together one. What is
 //! taken is held by a [`Reservation`], which gives it back when it is dropped.
 //!
+//! Who shares a budget shares buffers too: fresh memory costs several times what it costs to fill it, so those of pages that were
+//! read are kept for the next ones, of whatever reader: 8 MiB of them at most, a sixteenth of the budget at most, and no longer
+//! than nobody else wants the memory.
+//!
 //! ```
 //! use hypostyle::MemoryBudget;
 //!
@@ -18,8 +22,8 @@
 //! # Ok::<(), hypostyle::Error>(())
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
@@ -32,11 +36,23 @@ pub struct MemoryBudget {
 #[derive(Debug)]
 struct Shared {
     limit: usize,
+    /// With what is kept.
     used: AtomicUsize,
     peak: AtomicUsize,
     /// What this is a part of.
     whole: Option<MemoryBudget>,
+    /// Of a budget that is a part of no other: buffers that wait for their next use, the largest first.
+    kept: Mutex<Vec<Vec<u8>>>,
+    kept_bytes: AtomicUsize,
 }
+
+/// Bytes and number of the buffers that are kept at most.
+const KEPT_BYTES_MAX: usize = 8 << 20;
+const KEPT_MAX: usize = 32;
+/// The part of the budget that they may be.
+const KEPT_PART: usize = 16;
+/// A buffer is not used for what needs less than this part of it, as that would hold the whole of it.
+const USED_PART: usize = 4;
 
 impl MemoryBudget {
     /// A budget of `bytes`, a part of no other.
@@ -51,7 +67,8 @@ impl MemoryBudget {
     }
 
     fn of(limit: usize, whole: Option<MemoryBudget>) -> MemoryBudget {
-        let shared = Shared { limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), whole };
+        let (used, peak, kept_bytes) = Default::default();
+        let shared = Shared { limit, used, peak, whole, kept: Mutex::default(), kept_bytes };
         MemoryBudget { shared: Arc::new(shared) }
     }
 
@@ -62,7 +79,13 @@ impl MemoryBudget {
 
     /// What is taken now, in bytes.
     pub fn used(&self) -> usize {
-        self.shared.used.load(Ordering::Relaxed)
+        let kept = self.shared.kept_bytes.load(Ordering::Relaxed);
+        self.shared.used.load(Ordering::Relaxed).saturating_sub(kept)
+    }
+
+    /// Whether less than an eighth of it is used.
+    pub(crate) fn is_mostly_free(&self) -> bool {
+        self.used() < self.limit() / 8
     }
 
     /// The most that was taken at a time, in bytes.
@@ -75,7 +98,89 @@ impl MemoryBudget {
         Reservation { budget: self.clone(), bytes: 0 }
     }
 
+    /// Keeps a buffer, of which nothing is taken any more, if there is room for it.
+    pub(crate) fn keep(&self, buffer: Vec<u8>) {
+        let whole = self.whole();
+        let most = KEPT_BYTES_MAX.min(whole.limit() / KEPT_PART);
+        let capacity = buffer.capacity();
+        if capacity > most || !self.is_mostly_free() || !whole.is_mostly_free() {
+            return;
+        }
+        let mut kept = whole.lock_kept();
+        let at = kept.partition_point(|other| other.capacity() > capacity);
+        kept.insert(at, buffer);
+        // Taken before it is counted as kept: what is used is never too little.
+        if whole.take_now(capacity).is_err() {
+            kept.remove(at);
+            return;
+        }
+        let mut sum = whole.shared.kept_bytes.fetch_add(capacity, Ordering::Relaxed) + capacity;
+        while (sum > most || kept.len() > KEPT_MAX)
+            && let Some(smallest) = kept.pop()
+        {
+            sum -= smallest.capacity();
+            whole.let_go(smallest.capacity());
+        }
+    }
+
+    /// A buffer that was kept and has room for `bytes`; else an empty one: to grow one that is too small would copy what is in it.
+    /// Nothing is taken for it yet.
+    pub(crate) fn reuse(&self, bytes: usize) -> Vec<u8> {
+        let whole = self.whole();
+        if whole.shared.kept_bytes.load(Ordering::Relaxed) < bytes {
+            return Vec::new();
+        }
+        let mut kept = whole.lock_kept();
+        let at = kept.iter().rposition(|buffer| buffer.capacity() >= bytes);
+        match at.and_then(|at| Some((at, kept.get(at)?.capacity()))) {
+            Some((at, capacity)) if capacity / USED_PART <= bytes => {
+                whole.let_go(capacity);
+                kept.remove(at)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Frees what is kept; whether that was anything.
+    pub(crate) fn free_kept(&self) -> bool {
+        let whole = self.whole();
+        if whole.shared.kept_bytes.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let mut kept = whole.lock_kept();
+        let buffers = std::mem::take(&mut *kept);
+        whole.let_go(buffers.iter().map(Vec::capacity).sum());
+        !buffers.is_empty()
+    }
+
+    /// Bytes of buffers that are kept no more.
+    fn let_go(&self, bytes: usize) {
+        self.shared.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.give_back(bytes);
+    }
+
+    fn lock_kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        // Nothing panics while it is held.
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this is a part of in the end.
+    fn whole(&self) -> &MemoryBudget {
+        let mut budget = self;
+        while let Some(whole) = &budget.shared.whole {
+            budget = whole;
+        }
+        budget
+    }
+
     fn take(&self, bytes: usize) -> Result<()> {
+        match self.take_now(bytes) {
+            Err(_) if self.free_kept() => self.take_now(bytes),
+            taken => taken,
+        }
+    }
+
+    fn take_now(&self, bytes: usize) -> Result<()> {
         let shared = &*self.shared;
         let sum_of = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= shared.limit);
         // What is refused is not added for a moment either: another thread's small wish would be refused by it.
@@ -87,7 +192,7 @@ impl MemoryBudget {
             ))
         })?;
         if let Some(whole) = &shared.whole
-            && let Err(e) = whole.take(bytes)
+            && let Err(e) = whole.take_now(bytes)
         {
             shared.used.fetch_sub(bytes, Ordering::Relaxed);
             return Err(e);
@@ -194,6 +299,47 @@ mod tests {
     }
 
     #[test]
+    fn buffers_are_kept_as_long_as_there_is_room() {
+        let whole = MemoryBudget::new(1600);
+        let part = whole.part(1000);
+        let buffer = |bytes| Vec::<u8>::with_capacity(bytes);
+        let place = |buffer: &Vec<u8>| buffer.as_ptr();
+        let (ten, twenty, eighty) = (buffer(10), buffer(20), buffer(80));
+        let places = [place(&ten), place(&twenty), place(&eighty)];
+        for kept in [twenty, ten] {
+            part.keep(kept);
+        }
+        assert_eq!((whole.used(), whole.peak(), part.peak()), (0, 30, 0), "what is kept is not in use");
+        // The smallest that has room, but none of which most would be for nothing.
+        let other = whole.part(10);
+        assert_eq!((other.reuse(21).capacity(), other.reuse(1).capacity()), (0, 0));
+        let got = other.reuse(9);
+        assert_eq!((place(&got), whole.peak()), (places[0], 30));
+        part.keep(got);
+        // A sixteenth is kept at most, and the larger ones rather.
+        part.keep(eighty);
+        assert_eq!((place(&part.reuse(15)), part.reuse(15).capacity()), (places[1], 0));
+        assert_eq!(place(&part.reuse(30)), places[2]);
+        part.keep(buffer(101));
+        assert_eq!(part.reuse(60).capacity(), 0);
+        // Nothing is refused because of what is kept.
+        part.keep(buffer(60));
+        let mut taken = whole.reservation();
+        taken.resize(1541).expect("with what was kept");
+        assert_eq!((whole.used(), part.reuse(60).capacity()), (1541, 0));
+        part.keep(buffer(30));
+        assert_eq!(part.reuse(30).capacity(), 0, "most of it is in use");
+        drop(taken);
+        part.keep(buffer(30));
+        assert!(whole.free_kept() && !whole.free_kept());
+        assert_eq!((whole.used(), whole.shared.used.load(Ordering::Relaxed)), (0, 0));
+        for _ in 0..100 {
+            part.keep(buffer(2));
+        }
+        assert_eq!(whole.shared.used.load(Ordering::Relaxed), 2 * KEPT_MAX);
+    }
+
+    #[test]
     fn threads_never_hold_more_than_the_limit() {
         let budget = MemoryBudget::new(1000);
         std::thread::scope(|scope| {
@@ -201,12 +347,18 @@ mod tests {
                 scope.spawn(|| {
                     for n in 0..2000 {
                         let mut taken = budget.reservation();
-                        let _ = taken.resize(n % 600);
+                        if taken.resize(n % 600).is_ok() && n % 5 == 0 {
+                            drop(taken);
+                            let bytes = budget.reuse(n % 60).capacity().max(n % 60);
+                            budget.keep(Vec::with_capacity(bytes));
+                        }
                     }
                 });
             }
         });
         assert_eq!(budget.used(), 0);
+        budget.free_kept();
+        assert_eq!(budget.shared.used.load(Ordering::Relaxed), 0);
         assert!(budget.peak() <= 1000);
     }
 }

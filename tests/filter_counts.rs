@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::read::{ColumnCounts, FileReader, ReaderOptions, ScanCounts, ScanOptions};
@@ -42,6 +44,10 @@ fn data() -> RecordBatch {
 }
 
 fn file(batch: &RecordBatch) -> FileReader {
+    file_with(batch, ReaderOptions::default())
+}
+
+fn file_with(batch: &RecordBatch, reader: ReaderOptions) -> FileReader {
     let plain = ColumnOptions { dictionary: Some(false), ..ColumnOptions::default() };
     let options = WriterOptions::default()
         .with_compression(Compression::Snappy)
@@ -53,7 +59,7 @@ fn file(batch: &RecordBatch) -> FileReader {
     let mut writer = FileWriter::new(storage.create("f").unwrap(), batch.schema(), options).unwrap();
     writer.write(batch).unwrap();
     writer.finish().unwrap();
-    FileReader::open(storage.open("f").unwrap(), ReaderOptions::default()).unwrap()
+    FileReader::open(storage.open("f").unwrap(), reader).unwrap()
 }
 
 struct Seen {
@@ -152,4 +158,36 @@ fn each_case_of_the_bench_reads_what_it_needs() {
     // The cheap one is judged first, and stays so; rows between those that it leaves are decoded where they are few.
     let (made, all) = (seen.decoded_of("url"), whole.decoded_of("url"));
     assert!(made < all / 3 * 2, "{made} of {all}");
+}
+
+/// However many rows match, and in however small pieces, they come in their order, in whole batches; few rows hold little memory.
+#[test]
+fn what_is_left_of_windows_is_put_together() {
+    let data = data();
+    let batch_rows = 512;
+    let file = file_with(&data, ReaderOptions::default().with_batch_rows(batch_rows));
+    let ids = data.column_by_name("id").unwrap().as_primitive::<Int64Type>();
+    let mut ascending: Vec<i64> = ids.values().to_vec();
+    ascending.sort_unstable();
+    for count in [0, 1, 5, 31, 32, 33, 100, 511, 512, 513, 600, 3000, 30_000, ROWS] {
+        let below = ascending.get(count).copied().unwrap_or(i64::MAX);
+        let predicate = col("id").lt(below);
+        let batches: Vec<RecordBatch> =
+            file.scan(ScanOptions::default().with_predicate(predicate)).unwrap().map(Result::unwrap).collect();
+        let got: Vec<i64> = batches
+            .iter()
+            .flat_map(|batch| batch.column_by_name("id").unwrap().as_primitive::<Int64Type>().values().to_vec())
+            .collect();
+        let want: Vec<i64> = ids.values().iter().copied().filter(|&id| id < below).collect();
+        assert!(got == want && want.len() == count, "{} of {count}", got.len());
+        if count < 3000 {
+            let (last, whole) = batches.split_last().map_or((0, &[][..]), |(last, whole)| (last.num_rows(), whole));
+            assert!(whole.iter().all(|batch| batch.num_rows() == batch_rows) && last <= batch_rows, "{count}");
+        }
+        let bytes: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        if (1..32).contains(&count) {
+            // A batch has room for 16 columns of 512 rows: of 8 bytes, of an offset and a text.
+            assert!(bytes < 16 * batch_rows * 8 / 4, "{count} rows hold {bytes} bytes");
+        }
+    }
 }

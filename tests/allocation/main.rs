@@ -23,10 +23,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use generate::Random;
-use hypostyle::Error;
+use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::read::{FileReader, ReaderOptions, ScanOptions};
+use hypostyle::parquet::write::{FileWriter, WriterOptions};
 use hypostyle::storage::{Input, Memory, Storage};
+use hypostyle::{Error, MemoryBudget};
 use seeds::Seed;
 
 /// The system's allocator, which knows how much is out and how much was at most.
@@ -34,10 +37,15 @@ struct Counting;
 
 static OUT: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+/// In pieces of more than a few KiB.
+static FRESH: AtomicUsize = AtomicUsize::new(0);
 
 fn took(bytes: usize) {
     let out = OUT.fetch_add(bytes, Ordering::Relaxed) + bytes;
     PEAK.fetch_max(out, Ordering::Relaxed);
+    if bytes >= 16 << 10 {
+        FRESH.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 // SAFETY: all work is the system allocator's; the counters touch no memory of anybody.
@@ -69,6 +77,8 @@ static ALLOCATOR: Counting = Counting;
 struct Reading {
     /// The most that was allocated at a time beyond what was before, in bytes.
     peak: usize,
+    /// What was allocated in large pieces, all together.
+    fresh: usize,
     /// What batches took, in bytes.
     decoded: usize,
     /// The largest of them, in bytes: who reads has it while the next one is decoded.
@@ -80,6 +90,7 @@ struct Reading {
 fn read(input: &Arc<dyn Input>, options: ReaderOptions) -> Reading {
     let before = OUT.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
+    let fresh_before = FRESH.load(Ordering::Relaxed);
     let mut reading = Reading::default();
     let run = || -> Result<(), Error> {
         let file = FileReader::open(input.clone(), options)?;
@@ -92,6 +103,7 @@ fn read(input: &Arc<dyn Input>, options: ReaderOptions) -> Reading {
     };
     reading.error = run().err();
     reading.peak = PEAK.load(Ordering::Relaxed) - before;
+    reading.fresh = FRESH.load(Ordering::Relaxed) - fresh_before;
     reading
 }
 
@@ -125,10 +137,42 @@ fn mutants(seeds: &[Seed], count: usize) -> impl Iterator<Item = (&Seed, Vec<u8>
 /// One test: the counters are the process's.
 #[test]
 fn allocations_are_bounded() {
+    bounded_by_the_file_and_the_budget();
+    less_with_a_budget_that_is_shared();
+}
+
+/// Who shares a budget shares the buffers of pages and dictionaries.
+fn less_with_a_budget_that_is_shared() {
+    let id = |row: i64| row * 7919 % 30_000 * 1_000_003;
+    let ids = Int64Array::from_iter_values((0..200_000).map(id));
+    let batch = RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef)]).unwrap();
+    let storage = Memory::new();
+    let options = WriterOptions::default().with_compression(Compression::Snappy).with_row_group_rows(100_000);
+    let mut writer = FileWriter::new(storage.create("f").unwrap(), batch.schema(), options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let input = storage.open("f").unwrap();
+    let options = || ReaderOptions::default().with_batch_rows(200);
+    // The dictionary and a page of one row group, which the next one takes over.
+    let (dictionary, page) = (30_000 * 8, 32 << 10);
+    let alone = read(&input, options()).fresh;
+    assert!((dictionary + page..2 * dictionary).contains(&alone), "{alone}");
+    let memory = MemoryBudget::new(1 << 30);
+    let first = read(&input, options().with_memory(memory.clone()));
+    assert!(first.fresh.abs_diff(alone) < page, "{first:?}");
+    let second = read(&input, options().with_memory(memory.clone()));
+    assert!(second.fresh + dictionary + page <= first.fresh, "{first:?} {second:?}");
+    assert_eq!(memory.used(), 0);
+}
+
+fn bounded_by_the_file_and_the_budget() {
     let seeds = seeds::seeds();
     let (mut worst, mut refused, mut limited) = ((0.0, String::new()), 0, 0);
-    for (seed, bytes) in mutants(&seeds, 3000) {
+    for (number, (seed, bytes)) in mutants(&seeds, 4000).enumerate() {
         let input = input(&bytes);
+        // Sound ones come first.
+        let views = number >= seeds.len() && number % 2 == 1;
+        let options = |seed| options(seed).with_views(views);
         let reading = read(&input, options(seed));
         let bound = FIXED + PER_BYTE * bytes.len() + 4 * reading.decoded;
         let share = reading.peak as f64 / bound as f64;

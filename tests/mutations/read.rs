@@ -23,9 +23,9 @@ pub enum Outcome {
     Refused,
 }
 
-/// The rows of a file that is sound.
-pub fn rows(bytes: &[u8], seed: &Seed) -> Result<Rows> {
-    let file = open(bytes, seed.keys.clone())?;
+/// The rows of a file that is sound; strings as views, if asked for.
+pub fn rows(bytes: &[u8], seed: &Seed, views: bool) -> Result<Rows> {
+    let file = open(bytes, seed.keys.clone(), views)?;
     let mut rows = Vec::new();
     for options in scans(&file) {
         let mut batches = Vec::new();
@@ -63,7 +63,7 @@ fn condition(field: &arrow_schema::Field) -> Predicate {
     let column = col(field.name().as_str());
     match field.data_type() {
         t if t.is_signed_integer() => column.gt(20),
-        arrow_schema::DataType::Utf8 => column.gt("text 1"),
+        arrow_schema::DataType::Utf8 | arrow_schema::DataType::Utf8View => column.gt("text 1"),
         _ => column.is_not_null(),
     }
 }
@@ -83,8 +83,8 @@ fn scan(file: &FileReader, options: ScanOptions, batches: &mut Vec<RecordBatch>)
     None
 }
 
-/// Reads a mutant; what is wrong with how that went.
-pub fn check(mutant: &Mutant, seed: &Seed, wanted: &Rows) -> std::result::Result<Outcome, String> {
+/// Reads a mutant as `wanted` was read; what is wrong with how that went.
+pub fn check(mutant: &Mutant, seed: &Seed, wanted: &Rows, views: bool) -> std::result::Result<Outcome, String> {
     let mut outcome = Outcome::Read;
     let mut refused = |e: Error| -> std::result::Result<(), String> {
         outcome = Outcome::Refused;
@@ -95,7 +95,7 @@ pub fn check(mutant: &Mutant, seed: &Seed, wanted: &Rows) -> std::result::Result
             _ => Ok(()),
         }
     };
-    let file = match open(&mutant.bytes, seed.keys.clone()) {
+    let file = match open(&mutant.bytes, seed.keys.clone(), views) {
         Ok(file) => file,
         Err(e) => {
             refused(e)?;

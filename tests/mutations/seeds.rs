@@ -36,7 +36,7 @@ pub struct Page {
 impl Seed {
     fn new(name: impl Into<String>, bytes: Vec<u8>, keys: Option<Decryption>) -> Seed {
         let name = name.into();
-        let file = open(&bytes, keys.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let file = open(&bytes, keys.clone(), false).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut pages = Vec::new();
         for group in 0..file.footer().groups.len() {
             for column in 0..file.parquet_schema().leaves.len() {
@@ -54,10 +54,10 @@ impl Seed {
     }
 }
 
-pub fn open(bytes: &[u8], keys: Option<Decryption>) -> hypostyle::Result<FileReader> {
+pub fn open(bytes: &[u8], keys: Option<Decryption>, views: bool) -> hypostyle::Result<FileReader> {
     let storage = Memory::new();
     storage.put("f", bytes.to_vec())?;
-    let mut options = ReaderOptions::default().with_batch_rows(200);
+    let mut options = ReaderOptions::default().with_batch_rows(200).with_views(views);
     options.decryption = keys;
     FileReader::open(storage.open("f")?, options)
 }

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use super::bit_pack;
 use super::gather;
+use super::plain::Fixed;
 use super::rle::{self, Position, Run, width_of};
 use crate::error::{Error, Result};
 
@@ -58,28 +59,45 @@ impl<'a> Decoder<'a> {
     }
 
     /// Appends `count` values of `dictionary`, by index; an index beyond it is corrupt.
-    pub fn gather<T: Copy + Default>(&mut self, dictionary: &[T], count: usize, out: &mut Vec<T>) -> Result<()> {
+    pub fn gather<T: Copy>(&mut self, dictionary: &[T], count: usize, out: &mut Vec<T>) -> Result<()> {
+        self.gather_by(dictionary, count, out, |value| value)
+    }
+
+    /// The same of a dictionary page's bytes, in PLAIN.
+    pub fn gather_plain<T: Fixed>(&mut self, dictionary: &[u8], count: usize, out: &mut Vec<T>) -> Result<()> {
+        self.gather_by(T::plain(dictionary), count, out, T::of)
+    }
+
+    #[inline]
+    fn gather_by<D: Copy, T: Copy>(
+        &mut self,
+        dictionary: &[D],
+        count: usize,
+        out: &mut Vec<T>,
+        value: impl Fn(D) -> T,
+    ) -> Result<()> {
         match count {
-            ..=CHUNK_OF_FEW => self.gather_by(&mut [0; CHUNK_OF_FEW], dictionary, count, out),
-            _ => self.gather_by(&mut [0; CHUNK], dictionary, count, out),
+            ..=CHUNK_OF_FEW => self.gather_in(&mut [0; CHUNK_OF_FEW], dictionary, count, out, value),
+            _ => self.gather_in(&mut [0; CHUNK], dictionary, count, out, value),
         }
     }
 
     /// The same, with `chunk` for indices.
-    fn gather_by<T: Copy + Default>(
+    fn gather_in<D: Copy, T: Copy>(
         &mut self,
         chunk: &mut [u32],
-        dictionary: &[T],
+        dictionary: &[D],
         count: usize,
         out: &mut Vec<T>,
+        value: impl Fn(D) -> T,
     ) -> Result<()> {
         let mut left = count;
         out.reserve(count);
         while left > 0 {
             match self.next_run(left)? {
-                Run::Repeated { value, count } => {
-                    let value = *dictionary.get(value as usize).ok_or_else(|| beyond(value, dictionary.len()))?;
-                    out.extend(std::iter::repeat_n(value, count));
+                Run::Repeated { value: index, count } => {
+                    let entry = *dictionary.get(index as usize).ok_or_else(|| beyond(index, dictionary.len()))?;
+                    out.extend(std::iter::repeat_n(value(entry), count));
                     left -= count;
                 }
                 Run::Packed { bytes, mut skip, count } => {
@@ -88,7 +106,7 @@ impl<'a> Decoder<'a> {
                         let n = packed.min(chunk.len());
                         let indices = chunk.get_mut(..n).unwrap_or_default();
                         bit_pack::unpack(bytes, self.indices.width(), skip, indices);
-                        values_at(dictionary, indices, out)?;
+                        values_by(dictionary, indices, out, &value)?;
                         skip += n;
                         packed -= n;
                     }
@@ -174,7 +192,16 @@ impl<'a> Decoder<'a> {
 
 /// Appends the value of `dictionary` at each of `indices`; one beyond it is corrupt.
 pub fn values_at<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut Vec<T>) -> Result<()> {
-    gather::append(dictionary, indices, out).map_err(|max| beyond(max, dictionary.len()))
+    values_by(dictionary, indices, out, |value| value)
+}
+
+/// The same of a dictionary page's bytes, in PLAIN.
+pub fn plain_values_at<T: Fixed>(dictionary: &[u8], indices: &[u32], out: &mut Vec<T>) -> Result<()> {
+    values_by(T::plain(dictionary), indices, out, T::of)
+}
+
+fn values_by<D: Copy, T>(dictionary: &[D], indices: &[u32], out: &mut Vec<T>, value: impl Fn(D) -> T) -> Result<()> {
+    gather::append(dictionary, indices, out, value).map_err(|max| beyond(max, dictionary.len()))
 }
 
 /// Whether each of `indices` is within a dictionary of so many values; one beyond it is corrupt.
@@ -206,6 +233,14 @@ mod tests {
         let mut got = Vec::new();
         Decoder::new(&bytes).expect("width").gather(&dictionary, indices.len(), &mut got).expect("gathers");
         assert_eq!(got, want);
+        // From anywhere in memory.
+        let mut page = vec![0; 3];
+        page.extend(dictionary.iter().flat_map(|v| v.to_le_bytes()));
+        page.extend([0; 7]);
+        got.clear();
+        Decoder::new(&bytes).expect("width").gather_plain(&page[3..], indices.len(), &mut got).expect("gathers");
+        assert_eq!(got, want);
+        assert!(Decoder::new(&bytes).expect("width").gather_plain(&page[3..2402], 3000, &mut got).is_err());
 
         let mut d = Decoder::new(&bytes).expect("width");
         d.skip(1001).expect("skips");

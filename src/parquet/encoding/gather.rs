@@ -1,15 +1,21 @@
 //! Values of a dictionary by their indices.
 #![expect(unsafe_code, reason = "a check per value is half the cost of taking it; one for all of them is next to none")]
 
-/// Appends the value at each of `indices`; nothing, and the greatest index, where that is beyond the dictionary.
+/// Appends what `value` makes of the entry at each of `indices`; nothing, and the greatest index, where that is beyond the
+/// dictionary.
 #[inline]
-pub(super) fn append<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut Vec<T>) -> Result<(), u32> {
+pub(super) fn append<D: Copy, T>(
+    dictionary: &[D],
+    indices: &[u32],
+    out: &mut Vec<T>,
+    value: impl Fn(D) -> T,
+) -> Result<(), u32> {
     let Some(max) = max(indices) else { return Ok(()) };
     if max as usize >= dictionary.len() {
         return Err(max);
     }
     // SAFETY: no index is greater than `max`, which is within the dictionary.
-    out.extend(indices.iter().map(|&i| unsafe { *dictionary.get_unchecked(i as usize) }));
+    out.extend(indices.iter().map(|&i| value(unsafe { *dictionary.get_unchecked(i as usize) })));
     Ok(())
 }
 
@@ -43,16 +49,16 @@ mod tests {
             let mut indices: Vec<u32> = (0..len as u32).map(|i| i * 37 % 100).collect();
             let want: Vec<u64> = indices.iter().map(|&i| u64::from(i) * 3).collect();
             let mut out = vec![];
-            append(&dictionary, &indices, &mut out).expect("within");
+            append(&dictionary, &indices, &mut out, |v| v).expect("within");
             assert_eq!(out, want);
             for at in 0..len {
                 let kept = std::mem::replace(&mut indices[at], 100);
-                assert_eq!(append(&dictionary, &indices, &mut out), Err(100), "{at} of {len}");
+                assert_eq!(append(&dictionary, &indices, &mut out, |v| v), Err(100), "{at} of {len}");
                 indices[at] = kept;
             }
             assert_eq!(out.len(), len, "nothing was appended");
             assert_eq!(max(&indices), indices.iter().copied().max());
         }
-        assert_eq!(append::<u8>(&[], &[0], &mut vec![]), Err(0));
+        assert_eq!(append(&[], &[0], &mut vec![], |v: u8| v), Err(0));
     }
 }

@@ -9,6 +9,8 @@
 //! FIXED_LEN_BYTE_ARRAY the bytes
 //! ```
 
+use half::f16;
+
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 
@@ -16,6 +18,12 @@ use crate::error::{Error, Result};
 pub trait Fixed: Copy + Default + Send + Sync + 'static {
     /// Bytes of a value.
     const BYTES: usize;
+    /// A value as it stands in PLAIN.
+    type Plain: Copy;
+    /// The values of a part of a page, as they stand; bytes of a part of a value are left out.
+    fn plain(bytes: &[u8]) -> &[Self::Plain];
+    /// The value that stands so.
+    fn of(plain: Self::Plain) -> Self;
     /// Appends the values in PLAIN.
     fn encode(values: &[Self], out: &mut Vec<u8>);
     /// Appends `count` values from the start of `bytes`, which the caller has found long enough.
@@ -26,6 +34,15 @@ macro_rules! fixed {
     ($($t:ty),*) => {$(
         impl Fixed for $t {
             const BYTES: usize = size_of::<$t>();
+            type Plain = [u8; size_of::<$t>()];
+            #[inline]
+            fn plain(bytes: &[u8]) -> &[Self::Plain] {
+                bytes.as_chunks().0
+            }
+            #[inline]
+            fn of(plain: Self::Plain) -> $t {
+                <$t>::from_le_bytes(plain)
+            }
             #[inline]
             fn encode(values: &[$t], out: &mut Vec<u8>) {
                 let start = out.len();
@@ -37,13 +54,12 @@ macro_rules! fixed {
             }
             #[inline]
             fn decode(bytes: &[u8], count: usize, out: &mut Vec<$t>) {
-                let (values, _) = bytes.as_chunks::<{ size_of::<$t>() }>();
-                out.extend(values.iter().take(count).map(|v| <$t>::from_le_bytes(*v)));
+                out.extend(<$t>::plain(bytes).iter().take(count).map(|v| <$t>::of(*v)));
             }
         }
     )*};
 }
-fixed!(i32, i64, u32, u64, f32, f64, i128);
+fixed!(i32, i64, u32, u64, f16, f32, f64, i128);
 
 /// Appends `count` values from `bytes`; too few bytes are corrupt. The rest of `bytes`.
 pub fn decode_fixed<'a, T: Fixed>(bytes: &'a [u8], count: usize, out: &mut Vec<T>) -> Result<&'a [u8]> {

@@ -15,6 +15,8 @@ pub(super) struct Budget {
     pages: PageLimits,
     codecs: Codecs,
     idle: Idle,
+    /// Whether it is a part of another one.
+    is_shared: bool,
 }
 
 /// Contexts that all columns of a scan share, one set for each of its threads: they are large beside what a small column takes.
@@ -62,13 +64,14 @@ impl Budget {
             None => MemoryBudget::new(options.memory_bytes),
         };
         let pages = PageLimits { page_max: options.page_bytes_max, dictionary_max: options.dictionary_bytes_max };
-        let idle = Idle::new(Reservation { taken: memory.reservation(), pages }, &memory);
-        Budget { memory, pages, codecs: Codecs::new(1), idle }
+        let is_shared = options.memory.is_some();
+        Budget { idle: Idle::new(&memory, is_shared), memory, pages, codecs: Codecs::new(1), is_shared }
     }
 
-    /// The same, for a scan by so many threads: with contexts and buffers that end with it.
+    /// The same, for a scan by so many threads: with contexts, and buffers that are not shared, that end with it.
     pub(super) fn for_scan(&self, threads: usize) -> Budget {
-        Budget { codecs: Codecs::new(threads), idle: Idle::new(self.reservation(), &self.memory), ..self.clone() }
+        let idle = Idle::new(&self.memory, self.is_shared);
+        Budget { codecs: Codecs::new(threads), idle, ..self.clone() }
     }
 
     pub(super) fn idle(&self) -> &Idle {
@@ -86,7 +89,7 @@ impl Budget {
 
     /// Whether less than an eighth of it is used.
     pub(super) fn is_mostly_free(&self) -> bool {
-        is_mostly_free(&self.memory)
+        self.memory.is_mostly_free()
     }
 
     /// A reservation of nothing yet.
@@ -95,57 +98,39 @@ impl Budget {
     }
 }
 
-fn is_mostly_free(memory: &MemoryBudget) -> bool {
-    memory.used() < memory.limit() / 8
-}
-
-/// Buffers of pages that a column of the scan is done with, for the next one: fresh memory costs several times what it costs to
-/// fill it.
+/// Buffers of pages that were read, kept by the budget for the next ones: of all of its readers, where it is shared, else of this
+/// scan.
 #[derive(Debug, Clone)]
 pub(super) struct Idle {
-    buffers: Arc<Mutex<IdleBuffers>>,
+    memory: MemoryBudget,
+    /// Of a scan that keeps nothing for others.
+    _ends: Option<Arc<Ends>>,
 }
 
+/// Frees what is kept at the end of a scan.
 #[derive(Debug)]
-struct IdleBuffers {
-    buffers: Vec<Vec<u8>>,
-    memory: Reservation,
-    budget: MemoryBudget,
-}
+struct Ends(MemoryBudget);
 
-/// Buffers that wait at most, as long as most of the budget is free.
-const IDLE_MAX: usize = 2;
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.free_kept();
+    }
+}
 
 impl Idle {
-    fn new(memory: Reservation, budget: &MemoryBudget) -> Idle {
-        let (buffers, budget) = (Vec::new(), budget.clone());
-        Idle { buffers: Arc::new(Mutex::new(IdleBuffers { buffers, memory, budget })) }
+    fn new(memory: &MemoryBudget, is_shared: bool) -> Idle {
+        let ends = (!is_shared).then(|| Arc::new(Ends(memory.clone())));
+        Idle { memory: memory.clone(), _ends: ends }
     }
 
     /// Takes a buffer, if there is room for it.
     pub(super) fn give(&self, buffer: Vec<u8>) {
-        // Nothing panics while it is held.
-        let mut idle = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let IdleBuffers { buffers, memory, budget } = &mut *idle;
-        buffers.push(buffer);
-        buffers.sort_unstable_by_key(|buffer| std::cmp::Reverse(buffer.capacity()));
-        buffers.truncate(IDLE_MAX);
-        if !is_mostly_free(budget) || memory.resize(buffers.iter().map(Vec::capacity).sum()).is_err() {
-            buffers.clear();
-            // It becomes less.
-            let _ = memory.resize(0);
-        }
+        self.memory.keep(buffer);
     }
 
-    /// The smallest that has room for `bytes`; else an empty one: to grow one that is too small would copy what is in it.
+    /// A buffer with room for `bytes`, or an empty one.
     pub(super) fn take(&self, bytes: usize) -> Vec<u8> {
-        let mut idle = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let IdleBuffers { buffers, memory, .. } = &mut *idle;
-        let Some(at) = buffers.iter().rposition(|buffer| buffer.capacity() >= bytes) else { return Vec::new() };
-        let buffer = buffers.remove(at);
-        // It becomes less.
-        let _ = memory.resize(buffers.iter().map(Vec::capacity).sum());
-        buffer
+        self.memory.reuse(bytes)
     }
 }
 

@@ -125,7 +125,7 @@ impl Column {
     pub(super) fn start_chunk(&mut self, chunk: ChunkPages, rows: usize, is_selective: bool) {
         self.opener.picks = is_selective;
         self.chunk = Some(chunk);
-        self.target.clear_dictionary();
+        self.opener.give_back_dictionary(self.target.clear_dictionary());
         self.dictionary_len = 0;
         self.rows_ahead = rows;
         self.page.rows_left = 0;
@@ -291,6 +291,12 @@ impl Column {
     #[cold]
     fn at_page(&self, e: Error) -> Error {
         outer_place(e, self.page.offset).in_page(self.page.ordinal).in_column(&self.name)
+    }
+}
+
+impl Drop for Column {
+    fn drop(&mut self) {
+        self.opener.end(&mut self.page, self.target.clear_dictionary());
     }
 }
 

@@ -139,6 +139,12 @@ struct Entries {
     def: Vec<u16>,
 }
 
+impl Drop for NestedLeaf {
+    fn drop(&mut self) {
+        self.opener.end(&mut self.page, self.target.clear_dictionary());
+    }
+}
+
 impl NestedLeaf {
     fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<NestedLeaf> {
         leaf.check()?;
@@ -167,7 +173,7 @@ impl NestedLeaf {
 
     fn start_chunk(&mut self, chunk: ChunkPages) {
         self.chunk = Some(chunk);
-        self.target.clear_dictionary();
+        self.opener.give_back_dictionary(self.target.clear_dictionary());
         self.drop_page();
         self.is_at_start = true;
         self.skip = 0;

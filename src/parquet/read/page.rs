@@ -378,6 +378,23 @@ impl PageOpener {
         Ok(())
     }
 
+    /// The same of a dictionary's page that a target had.
+    pub(super) fn give_back_dictionary(&self, bytes: PageBytes) {
+        if let PageBytes::Own(buffer) = bytes
+            && buffer.capacity() >= IDLE_BYTES_MIN
+        {
+            self.idle.give(buffer);
+        }
+    }
+
+    /// The same of all that a column has at its end.
+    pub(super) fn end(&mut self, page: &mut Page, dictionary: PageBytes) {
+        self.give_back_dictionary(dictionary);
+        self.plain = Vec::new();
+        // It becomes less.
+        let _ = self.give_back(&mut page.values.bytes);
+    }
+
     fn check_crc(&self, raw: &RawPage) -> Result<()> {
         match raw.header.crc {
             Some(crc) if self.verify_crc => {

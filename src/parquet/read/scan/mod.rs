@@ -301,30 +301,49 @@ impl Iterator for Scan {
 }
 
 /// Makes batches of what windows leave: small pieces are put together, large ones pass as they are.
+///
+/// A coalescer makes room for a whole batch with its first row. Most look-ups leave a few rows in all, which wait in a smaller
+/// one: their batch holds no memory of others.
 #[derive(Debug)]
 struct Batches {
-    coalescer: BatchCoalescer,
+    few: BatchCoalescer,
+    /// Holds rows only while `few` does not.
+    many: BatchCoalescer,
     ready: VecDeque<RecordBatch>,
     batch_rows: usize,
 }
 
+/// The part of a batch that waits in [`Batches::few`].
+const FEW_PART: usize = 16;
+
 impl Batches {
     fn new(schema: SchemaRef, batch_rows: usize) -> Batches {
-        Batches { coalescer: BatchCoalescer::new(schema, batch_rows), ready: VecDeque::new(), batch_rows }
+        let few = BatchCoalescer::new(Arc::clone(&schema), batch_rows.div_ceil(FEW_PART));
+        Batches { few, many: BatchCoalescer::new(schema, batch_rows), ready: VecDeque::new(), batch_rows }
     }
 
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        if batch.num_rows() < self.batch_rows.div_ceil(4) {
-            self.coalescer.push_batch(batch)?;
-            self.ready.extend(self.coalescer.next_completed_batch());
+        let rows = batch.num_rows();
+        if rows < self.batch_rows.div_ceil(4) {
+            if self.many.get_buffered_rows() == 0 {
+                if self.few.get_buffered_rows() + rows < self.batch_rows.div_ceil(FEW_PART) {
+                    return Ok(self.few.push_batch(batch)?);
+                }
+                self.few.finish_buffered_batch()?;
+                if let Some(few) = self.few.next_completed_batch() {
+                    self.many.push_batch(few)?;
+                }
+            }
+            self.many.push_batch(batch)?;
+            self.ready.extend(self.many.next_completed_batch());
             return Ok(());
         }
         self.flush()?;
         let mut at = 0;
-        while at < batch.num_rows() {
-            let rows = self.batch_rows.min(batch.num_rows() - at);
-            self.ready.push_back(batch.slice(at, rows));
-            at += rows;
+        while at < rows {
+            let count = self.batch_rows.min(rows - at);
+            self.ready.push_back(batch.slice(at, count));
+            at += count;
         }
         Ok(())
     }
@@ -340,8 +359,10 @@ impl Batches {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.coalescer.finish_buffered_batch()?;
-        self.ready.extend(self.coalescer.next_completed_batch());
+        for coalescer in [&mut self.few, &mut self.many] {
+            coalescer.finish_buffered_batch()?;
+            self.ready.extend(coalescer.next_completed_batch());
+        }
         Ok(())
     }
 }

@@ -156,8 +156,9 @@ impl<O: OffsetSizeTrait + End> Target for ByteStrings<O> {
         Ok(())
     }
 
-    fn clear_dictionary(&mut self) {
+    fn clear_dictionary(&mut self) -> PageBytes {
         self.dictionary = None;
+        PageBytes::default()
     }
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {

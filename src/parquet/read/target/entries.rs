@@ -6,16 +6,44 @@ use std::ops::Range;
 use super::super::page::PageBytes;
 use crate::error::Result;
 use crate::parquet::encoding::dictionary;
-use crate::parquet::encoding::plain;
+use crate::parquet::encoding::plain::{self, Fixed};
 
 /// Appends `count` values from the start of the bytes (each so many wide, where that is not known from the
 /// type); the bytes that they took.
 pub(super) type Decode<T> = fn(bytes: &[u8], width: usize, count: usize, out: &mut Vec<T>) -> Result<usize>;
 
+type Gather<T> = fn(page: &[u8], indices: &mut dictionary::Decoder, count: usize, out: &mut Vec<T>) -> Result<()>;
+type ValuesAt<T> = fn(page: &[u8], indices: &[u32], out: &mut Vec<T>) -> Result<()>;
+
+/// How values are taken from a dictionary page as it stands, where each is in the array what it is in PLAIN.
+#[derive(Debug)]
+pub(super) struct AsStands<T> {
+    gather: Gather<T>,
+    values_at: ValuesAt<T>,
+}
+
+impl<T> Clone for AsStands<T> {
+    fn clone(&self) -> AsStands<T> {
+        *self
+    }
+}
+
+impl<T> Copy for AsStands<T> {}
+
+impl<T: Fixed> AsStands<T> {
+    pub(super) fn new() -> AsStands<T> {
+        AsStands {
+            gather: |page, indices, count, out| indices.gather_plain(page, count, out),
+            values_at: dictionary::plain_values_at,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Entries<T> {
-    /// The dictionary page, until values are made of all of it.
+    /// The dictionary page: of values that are taken from it as they stand, else until values are made of all of it.
     raw: Option<PageBytes>,
+    as_stands: Option<AsStands<T>>,
     count: usize,
     width: usize,
     /// Entries that were made one by one.
@@ -39,9 +67,11 @@ impl<T: Copy + Default> Entries<T> {
         count: usize,
         is_sparse: bool,
         decode: Decode<T>,
+        as_stands: Option<AsStands<T>>,
     ) -> Result<Entries<T>> {
-        let mut entries = Entries { raw: None, count, width, picked: 0, values: Vec::new(), indices: Vec::new() };
-        if is_sparse && width > 0 && count > SMALL {
+        let (values, indices) = (Vec::new(), Vec::new());
+        let mut entries = Entries { raw: None, as_stands, count, width, picked: 0, values, indices };
+        if (is_sparse || as_stands.is_some()) && width > 0 && count > SMALL {
             plain::split(bytes, count, width)?;
             entries.raw = Some(std::mem::take(bytes));
         } else {
@@ -52,10 +82,22 @@ impl<T: Copy + Default> Entries<T> {
         Ok(entries)
     }
 
+    /// What it has of the dictionary's page.
+    pub(super) fn into_page(self) -> PageBytes {
+        self.raw.unwrap_or_default()
+    }
+
     /// Bytes that it takes, at most, once all entries are made.
     pub(super) fn bytes(&self) -> usize {
         let raw = self.raw.as_ref().map_or(0, |bytes| bytes.len());
-        raw.saturating_add(self.count.saturating_mul(size_of::<T>()))
+        let made = if self.standing().is_some() { 0 } else { self.count.saturating_mul(size_of::<T>()) };
+        raw.saturating_add(made)
+    }
+
+    /// The page, without what may stand behind its entries, if values are taken from it.
+    fn standing(&self) -> Option<(&[u8], AsStands<T>)> {
+        let (raw, as_stands) = self.raw.as_ref().zip(self.as_stands)?;
+        Some((raw.get(..self.count.checked_mul(self.width)?)?, as_stands))
     }
 
     /// Appends the values of the next `count` indices.
@@ -66,6 +108,9 @@ impl<T: Copy + Default> Entries<T> {
         decode: Decode<T>,
         out: &mut Vec<T>,
     ) -> Result<()> {
+        if let Some((page, as_stands)) = self.standing() {
+            return (as_stands.gather)(page, indices, count, out);
+        }
         if !self.are_few(count) {
             self.make_all(decode)?;
             return indices.gather(&self.values, count, out);
@@ -86,6 +131,9 @@ impl<T: Copy + Default> Entries<T> {
     ) -> Result<()> {
         self.indices.clear();
         indices.pick(ranges, span, &mut self.indices)?;
+        if let Some((page, as_stands)) = self.standing() {
+            return (as_stands.values_at)(page, &self.indices, out);
+        }
         dictionary::check(&self.indices, self.count)?;
         if self.are_few(self.indices.len()) {
             return self.make_few(decode, out);
@@ -140,7 +188,7 @@ mod tests {
         let page: Vec<u8> = values.iter().flat_map(|n| n.to_le_bytes()).collect();
         for is_sparse in [false, true] {
             let mut bytes = PageBytes::Own(page.clone());
-            let mut entries = Entries::new(&mut bytes, 4, 5000, is_sparse, decode).expect("entries");
+            let mut entries = Entries::new(&mut bytes, 4, 5000, is_sparse, decode, None).expect("entries");
             assert_eq!(bytes.is_empty(), is_sparse, "what is read later is kept");
             let indices: Vec<u32> = (0..3000).map(|n| n * 37 % 5000).collect();
             let coded = encode(&indices, 13);
@@ -160,8 +208,8 @@ mod tests {
     fn what_is_not_there_is_corrupt() {
         let page = || PageBytes::Own(vec![0; 4 * 999]);
         for is_sparse in [false, true] {
-            assert!(Entries::new(&mut page(), 4, 1000, is_sparse, decode).is_err());
-            let mut entries = Entries::new(&mut page(), 4, 999, is_sparse, decode).expect("entries");
+            assert!(Entries::new(&mut page(), 4, 1000, is_sparse, decode, None).is_err());
+            let mut entries = Entries::new(&mut page(), 4, 999, is_sparse, decode, None).expect("entries");
             let coded = encode(&[0, 999], 10);
             let mut decoder = Decoder::new(&coded).expect("width");
             assert!(entries.gather(&mut decoder, 2, decode, &mut Vec::new()).is_err());

@@ -61,10 +61,11 @@ impl Target for FixedBytes {
         Ok(())
     }
 
-    fn clear_dictionary(&mut self) {
+    fn clear_dictionary(&mut self) -> PageBytes {
         self.dictionary = None;
         // The reservation shrinks when the next values are taken.
         self.dictionary_memory = 0;
+        PageBytes::default()
     }
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {

@@ -40,8 +40,10 @@ pub(super) trait Target: Send + std::fmt::Debug {
     /// few of them are likely asked for.
     fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, is_sparse: bool) -> Result<()>;
 
-    /// Forgets the dictionary: that of another chunk stands for nothing in this one.
-    fn clear_dictionary(&mut self) {}
+    /// Forgets the dictionary: that of another chunk stands for nothing in this one. What it has of the dictionary's page.
+    fn clear_dictionary(&mut self) -> PageBytes {
+        PageBytes::default()
+    }
 
     /// Appends the next `count` values.
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()>;

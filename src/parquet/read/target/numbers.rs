@@ -16,7 +16,7 @@ use super::convert::{
     decimal32, decimal64, decimal128, decimal256, each, each_decimal, each_of, each_string, int96, int96_running_over,
     interval, interval_days, interval_months, try_each,
 };
-use super::entries::{Decode, Entries};
+use super::entries::{AsStands, Decode, Entries};
 use super::spread::spread;
 use super::{Layout, Target, no_dictionary, not_boolean, not_lengths, not_numbers};
 use crate::error::Result;
@@ -35,8 +35,8 @@ struct Numbers<T> {
     layout: Layout,
     width: usize,
     decode: Decode<T>,
-    /// Whether it takes values as they are.
-    is_own: bool,
+    /// Where it takes values as they are.
+    as_stands: Option<AsStands<T>>,
     out: Filling<T>,
     /// Values before they are spread.
     dense: Vec<T>,
@@ -56,13 +56,11 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::Int32, D::Int16) => make.fixed(|b, _, n, out| each(b, n, out, |v| i32::from_le_bytes(v) as i16)),
         (P::Int32, D::UInt8) => make.fixed(|b, _, n, out| each(b, n, out, |v| i32::from_le_bytes(v) as u8)),
         (P::Int32, D::UInt16) => make.fixed(|b, _, n, out| each(b, n, out, |v| i32::from_le_bytes(v) as u16)),
-        (P::Int32, D::UInt32) => make.fixed(|b, _, n, out| each(b, n, out, u32::from_le_bytes)),
+        (P::Int32, D::UInt32) => make.own::<u32>(),
         (P::Int32, D::Time32(TimeUnit::Second)) if leaf.scaling() == Scaling::Seconds => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i32::from_le_bytes(v).div_euclid(1000)))
         }
-        (P::Int32, D::Int32 | D::Date32 | D::Time32(_) | D::Decimal32(..)) => {
-            make.own(|b, _, n, out| each(b, n, out, i32::from_le_bytes))
-        }
+        (P::Int32, D::Int32 | D::Date32 | D::Time32(_) | D::Decimal32(..)) => make.own::<i32>(),
         (P::Int32, D::Date64) => {
             // 2^31 days of 86,400,000 ms stay within 64 bits.
             make.fixed(|b, _, n, out| each(b, n, out, |v| i64::from(i32::from_le_bytes(v)) * DAY_MS))
@@ -76,12 +74,12 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::Int32, D::Decimal256(..)) => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i256::from(i32::from_le_bytes(v))))
         }
-        (P::Int64, D::UInt64) => make.fixed(|b, _, n, out| each(b, n, out, u64::from_le_bytes)),
+        (P::Int64, D::UInt64) => make.own::<u64>(),
         (P::Int64, D::Timestamp(TimeUnit::Second, _)) if leaf.scaling() == Scaling::Seconds => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i64::from_le_bytes(v).div_euclid(1000)))
         }
         (P::Int64, D::Int64 | D::Date64 | D::Time64(_) | D::Timestamp(..) | D::Duration(_) | D::Decimal64(..)) => {
-            make.own(|b, _, n, out| each(b, n, out, i64::from_le_bytes))
+            make.own::<i64>()
         }
         (P::Int64, D::Decimal128(..)) => {
             make.fixed(|b, _, n, out| each(b, n, out, |v| i128::from(i64::from_le_bytes(v))))
@@ -106,11 +104,9 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
             IntervalUnit::DayTime => make.fixed(|b, _, n, out| try_each(b, n, out, interval_days)),
             IntervalUnit::MonthDayNano => make.fixed(|b, _, n, out| try_each(b, n, out, interval)),
         },
-        (P::Float, D::Float32) => make.fixed(|b, _, n, out| each(b, n, out, f32::from_le_bytes)),
-        (P::Double, D::Float64) => make.fixed(|b, _, n, out| each(b, n, out, f64::from_le_bytes)),
-        (P::FixedLenByteArray, D::Float16) if leaf.type_length == 2 => {
-            make.fixed(|b, _, n, out| each(b, n, out, f16::from_le_bytes))
-        }
+        (P::Float, D::Float32) => make.own::<f32>(),
+        (P::Double, D::Float64) => make.own::<f64>(),
+        (P::FixedLenByteArray, D::Float16) if leaf.type_length == 2 => make.own::<f16>(),
         (P::FixedLenByteArray, D::Decimal32(..)) => {
             make.fixed(|b, w, n, out| each_decimal(b, w, n, out, |v, s| i32::from_be_bytes(v) >> s, decimal32))
         }
@@ -145,9 +141,13 @@ impl Make<'_> {
     }
 
     /// Values that are in the array what they are in the file.
-    fn own<T: ArrowNativeType>(self, decode: Decode<T>) -> Box<dyn Target> {
-        let width = size_of::<T>();
-        Box::new(Numbers { is_own: true, ..self.numbers(Layout::Fixed(width), width, decode) })
+    fn own<T: ArrowNativeType + Fixed>(self) -> Box<dyn Target> {
+        let decode: Decode<T> = |bytes, _, count, out| {
+            plain::decode_fixed(bytes, count, out)?;
+            Ok(count * T::BYTES)
+        };
+        let as_stands = Some(AsStands::new());
+        Box::new(Numbers { as_stands, ..self.numbers(Layout::Fixed(T::BYTES), T::BYTES, decode) })
     }
 
     fn variable<T: ArrowNativeType>(self, decode: Decode<T>) -> Box<dyn Target> {
@@ -164,7 +164,7 @@ impl Make<'_> {
             layout,
             width,
             decode,
-            is_own: false,
+            as_stands: None,
             out: Filling::default(),
             dense: Vec::new(),
             scratch: Vec::new(),
@@ -179,19 +179,19 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
         // No value takes less than a byte, so this bounds a count that the bytes cannot hold.
         let slots = count.min(bytes.len());
         self.take_memory(bytes.len() + slots.saturating_mul(size_of::<T>()), self.out.len())?;
-        self.dictionary = Some(Entries::new(bytes, self.width, count, is_sparse, self.decode)?);
-        Ok(())
+        self.dictionary = Some(Entries::new(bytes, self.width, count, is_sparse, self.decode, self.as_stands)?);
+        self.take_memory(self.dictionary_bytes(), self.out.len())
     }
 
-    fn clear_dictionary(&mut self) {
-        self.dictionary = None;
+    fn clear_dictionary(&mut self) -> PageBytes {
+        self.dictionary.take().map(Entries::into_page).unwrap_or_default()
     }
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
         self.take_memory(self.dictionary_bytes(), self.out.len() + count)?;
         let mut source = Source {
             decode: self.decode,
-            is_own: self.is_own,
+            is_own: self.as_stands.is_some(),
             width: self.width,
             dictionary: self.dictionary.as_mut(),
         };
@@ -203,7 +203,7 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
         self.dense.clear();
         let mut source = Source {
             decode: self.decode,
-            is_own: self.is_own,
+            is_own: self.as_stands.is_some(),
             width: self.width,
             dictionary: self.dictionary.as_mut(),
         };
@@ -229,7 +229,7 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
         self.take_memory(self.dictionary_bytes(), slots.saturating_add(whole))?;
         let mut source = Source {
             decode: self.decode,
-            is_own: self.is_own,
+            is_own: self.as_stands.is_some(),
             width: self.width,
             dictionary: self.dictionary.as_mut(),
         };

@@ -175,8 +175,9 @@ impl Target for Views {
         self.take_memory()
     }
 
-    fn clear_dictionary(&mut self) {
+    fn clear_dictionary(&mut self) -> PageBytes {
         self.dictionary = None;
+        PageBytes::default()
     }
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
