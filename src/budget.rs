@@ -173,11 +173,15 @@ impl MemoryBudget {
         budget
     }
 
+    #[inline]
     fn take(&self, bytes: usize) -> Result<()> {
-        match self.take_now(bytes) {
-            Err(_) if self.free_kept() => self.take_now(bytes),
-            taken => taken,
-        }
+        self.take_now(bytes).or_else(|e| self.take_kept(bytes, e))
+    }
+
+    /// Takes what was refused, if something was kept.
+    #[cold]
+    fn take_kept(&self, bytes: usize, e: Error) -> Result<()> {
+        if self.free_kept() { self.take_now(bytes) } else { Err(e) }
     }
 
     fn take_now(&self, bytes: usize) -> Result<()> {

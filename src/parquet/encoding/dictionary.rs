@@ -105,8 +105,9 @@ impl<'a> Decoder<'a> {
                     while packed > 0 {
                         let n = packed.min(chunk.len());
                         let indices = chunk.get_mut(..n).unwrap_or_default();
-                        bit_pack::unpack(bytes, self.indices.width(), skip, indices);
-                        values_by(dictionary, indices, out, &value)?;
+                        let from = (bytes, self.indices.width(), skip);
+                        gather::append_packed(dictionary, from, indices, out, &value)
+                            .map_err(|max| beyond(max, dictionary.len()))?;
                         skip += n;
                         packed -= n;
                     }

@@ -1,6 +1,8 @@
 //! Values of a dictionary by their indices.
 #![expect(unsafe_code, reason = "a check per value is half the cost of taking it; one for all of them is next to none")]
 
+use super::bit_pack;
+
 /// Appends what `value` makes of the entry at each of `indices`; nothing, and the greatest index, where that is beyond the
 /// dictionary.
 #[inline]
@@ -15,6 +17,28 @@ pub(super) fn append<D: Copy, T>(
         return Err(max);
     }
     // SAFETY: no index is greater than `max`, which is within the dictionary.
+    out.extend(indices.iter().map(|&i| value(unsafe { *dictionary.get_unchecked(i as usize) })));
+    Ok(())
+}
+
+/// The same of the `indices.len()` indices of `width` bits after `skip` of `packed`, which are unpacked there.
+#[inline]
+pub(super) fn append_packed<D: Copy, T>(
+    dictionary: &[D],
+    (packed, width, skip): (&[u8], u32, usize),
+    indices: &mut [u32],
+    out: &mut Vec<T>,
+    value: impl Fn(D) -> T,
+) -> Result<(), u32> {
+    if indices.is_empty() {
+        return Ok(());
+    }
+    let max = bit_pack::unpack(packed, width, skip, indices);
+    debug_assert_eq!(Some(max), indices.iter().copied().max());
+    if max as usize >= dictionary.len() {
+        return Err(max);
+    }
+    // SAFETY: `unpack` gives the greatest of what it has written to `indices`, and that is within the dictionary.
     out.extend(indices.iter().map(|&i| value(unsafe { *dictionary.get_unchecked(i as usize) })));
     Ok(())
 }

@@ -289,16 +289,29 @@ pub struct Position {
     run: OpenRun,
 }
 
-/// The run that is being read; packed bytes begin at `start` of the decoder's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OpenRun {
-    Repeated { value: u32, count: usize },
-    Packed { start: usize, skip: usize, count: usize },
+/// The run that is being read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct OpenRun {
+    /// Values that were not given yet.
+    left: usize,
+    kind: Kind,
 }
 
-impl Default for OpenRun {
-    fn default() -> OpenRun {
-        OpenRun::Repeated { value: 0, count: 0 }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Repeated {
+        value: u32,
+    },
+    /// Bytes from `start` of the decoder's on; `skip` values were given.
+    Packed {
+        start: usize,
+        skip: usize,
+    },
+}
+
+impl Default for Kind {
+    fn default() -> Kind {
+        Kind::Repeated { value: 0 }
     }
 }
 
@@ -343,51 +356,59 @@ impl<'a> Decoder<'a> {
         if max == 0 {
             return Ok(None);
         }
-        loop {
-            match &mut self.run {
-                OpenRun::Repeated { count: 0, .. } | OpenRun::Packed { count: 0, .. } => {}
-                OpenRun::Repeated { value, count } => {
-                    let n = max.min(*count);
-                    *count -= n;
-                    return Ok(Some(Run::Repeated { value: *value, count: n }));
-                }
-                OpenRun::Packed { start, skip, count } => {
-                    let n = max.min(*count);
-                    let bytes = self.cursor.all().get(*start..).unwrap_or_default();
-                    let run = Run::Packed { bytes, skip: *skip, count: n };
-                    *skip += n;
-                    *count -= n;
-                    return Ok(Some(run));
-                }
-            }
+        while self.run.left == 0 {
             if self.cursor.is_empty() {
                 return Ok(None);
             }
-            self.run = self.header()?;
+            self.run = match self.short_header() {
+                Some(run) => run,
+                None => self.header()?,
+            };
         }
+        let count = max.min(self.run.left);
+        self.run.left -= count;
+        Ok(Some(match self.run.kind {
+            Kind::Repeated { value } => Run::Repeated { value, count },
+            Kind::Packed { start, skip } => {
+                self.run.kind = Kind::Packed { start, skip: skip + count };
+                Run::Packed { bytes: self.cursor.all().get(start..).unwrap_or_default(), skip, count }
+            }
+        }))
     }
 
+    /// A header of one byte, with a value of one byte or packed bytes that are all there and are not the last: most runs of indices
+    /// into small dictionaries, and of levels, are so short that this is much of what they take.
+    #[inline]
+    fn short_header(&mut self) -> Option<OpenRun> {
+        let [header @ ..0x80, value, ..] = *self.cursor.rest() else { return None };
+        let n = usize::from(header >> 1);
+        if header & 1 == 0 {
+            if !(1..=8).contains(&self.width) {
+                return None;
+            }
+            self.cursor.skip(2).ok()?;
+            return Some(OpenRun { left: n, kind: Kind::Repeated { value: u32::from(value) } });
+        }
+        let (start, end) = (self.cursor.position() + 1, 1 + n * self.width as usize);
+        if end > self.cursor.remaining() {
+            return None;
+        }
+        self.cursor.skip(end).ok()?;
+        Some(OpenRun { left: n * GROUP, kind: Kind::Packed { start, skip: 0 } })
+    }
+
+    #[inline(never)]
     fn header(&mut self) -> Result<OpenRun> {
         let header = self.cursor.varint()?;
         let too_long = |c: &Cursor<'a>| c.corrupt(format!("a run of {} values", header >> 1));
         let n = usize::try_from(header >> 1).map_err(|_| too_long(&self.cursor))?;
         if header & 1 == 0 {
-            let value = match (self.width, self.cursor.rest()) {
-                // Indices of few values, and levels: most runs there are.
-                (1..=8, [value, ..]) => {
-                    self.cursor.skip(1)?;
-                    u32::from(*value)
-                }
-                _ => {
-                    let mut value = [0u8; 4];
-                    let bytes = self.cursor.take(self.width.div_ceil(8) as usize)?;
-                    for (to, from) in value.iter_mut().zip(bytes) {
-                        *to = *from;
-                    }
-                    u32::from_le_bytes(value)
-                }
-            };
-            return Ok(OpenRun::Repeated { value, count: n });
+            let mut value = [0u8; 4];
+            let bytes = self.cursor.take(self.width.div_ceil(8) as usize)?;
+            for (to, from) in value.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            return Ok(OpenRun { left: n, kind: Kind::Repeated { value: u32::from_le_bytes(value) } });
         }
         let count = n.checked_mul(GROUP).ok_or_else(|| too_long(&self.cursor))?;
         let wanted = n.checked_mul(self.width as usize).ok_or_else(|| too_long(&self.cursor))?;
@@ -398,7 +419,7 @@ impl<'a> Decoder<'a> {
             0 => count,
             width => count.min((bytes.len() as u64 * 8 / u64::from(width)) as usize),
         };
-        Ok(OpenRun::Packed { start, skip: 0, count })
+        Ok(OpenRun { left: count, kind: Kind::Packed { start, skip: 0 } })
     }
 
     /// Fills `out`; fewer values than wanted are corrupt.
@@ -412,7 +433,9 @@ impl<'a> Decoder<'a> {
             let (head, tail) = std::mem::take(&mut rest).split_at_mut(count);
             match run {
                 Run::Repeated { value, .. } => head.fill(value),
-                Run::Packed { bytes, skip, .. } => bit_pack::unpack(bytes, self.width, skip, head),
+                Run::Packed { bytes, skip, .. } => {
+                    bit_pack::unpack(bytes, self.width, skip, head);
+                }
             }
             rest = tail;
         }

@@ -134,6 +134,9 @@ impl Idle {
     }
 }
 
+/// Bytes that a reservation may hold beyond what it is asked for.
+const SLACK: usize = 1 << 10;
+
 /// A part of the budget, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Reservation {
@@ -157,10 +160,14 @@ impl Reservation {
         }
     }
 
-    /// Makes it `bytes` in all; [`Error::Limit`] when the budget has not that much left.
+    /// Makes it `bytes` in all, or a little more; [`Error::Limit`] when the budget has not that much left.
     #[inline]
     pub(super) fn resize(&mut self, bytes: usize) -> Result<()> {
-        self.taken.resize(bytes)
+        // What others share is changed seldom: not for each of the small pages of many columns.
+        match self.taken.bytes().checked_sub(bytes) {
+            Some(0..=SLACK) => Ok(()),
+            _ => self.taken.resize(bytes),
+        }
     }
 
     /// Takes `bytes` more.

@@ -24,13 +24,13 @@ const STEP: usize = 8;
 const LOAD: usize = 16;
 
 /// Unpacks from the start of `packed` as many of the values as can be without reading past its end, eight by eight; how
-/// many. None at all where the width or the processor is not known.
+/// many, and the greatest of them. None at all, and 0, where the width or the processor is not known.
 #[inline]
-pub(super) fn unpack(packed: &[u8], width: u32, out: &mut [u32]) -> usize {
+pub(super) fn unpack(packed: &[u8], width: u32, out: &mut [u32]) -> (usize, u32) {
     // Of a step, the second load ends furthest.
     let last_load = width as usize / 2 + LOAD;
     if width == 0 || width > WIDTH_MAX || packed.len() < last_load || out.len() < STEP || !cpu::has_avx2() {
-        return 0;
+        return (0, 0);
     }
     let steps = (out.len() / STEP).min((packed.len() - last_load) / width as usize + 1);
     macro_rules! by_width {
@@ -39,24 +39,27 @@ pub(super) fn unpack(packed: &[u8], width: u32, out: &mut [u32]) -> usize {
                 // SAFETY: the processor has AVX2, and `steps` is such that (steps - 1) * width + last_load is within
                 // `packed` and steps * STEP within `out`.
                 $($w => unsafe { steps_of::<$w>(packed, out, steps) },)*
-                _ => return 0,
+                _ => return (0, 0),
             }
         };
     }
-    by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25);
-    steps * STEP
+    let greatest = by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25);
+    (steps * STEP, greatest)
 }
 
+/// The greatest of the values.
+///
 /// # Safety
 /// The caller has seen AVX2; `packed` has `(steps - 1) * W + W / 2 + LOAD` bytes at least, `out` `steps * STEP` values.
 #[target_feature(enable = "avx2")]
-unsafe fn steps_of<const W: usize>(packed: &[u8], out: &mut [u32], steps: usize) {
+unsafe fn steps_of<const W: usize>(packed: &[u8], out: &mut [u32], steps: usize) -> u32 {
     debug_assert!(packed.len() >= (steps - 1) * W + W / 2 + LOAD && out.len() >= steps * STEP);
     let (shuffle, shift) = const { (shuffle(W), shifts(W)) };
     // SAFETY: both arrays are 32 bytes long.
     let (shuffle, shift) =
         unsafe { (_mm256_loadu_si256(shuffle.as_ptr().cast()), _mm256_loadu_si256(shift.as_ptr().cast())) };
     let mask = _mm256_set1_epi32(((1u32 << W) - 1).cast_signed());
+    let mut greatest = _mm256_setzero_si256();
     let (mut from, mut to) = (packed.as_ptr(), out.as_mut_ptr());
     for _ in 0..steps {
         // SAFETY: as promised by the caller, both loads and the store are within the slices in each step; behind the last
@@ -67,10 +70,15 @@ unsafe fn steps_of<const W: usize>(packed: &[u8], out: &mut [u32], steps: usize)
             let bytes = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), shuffle);
             let values = _mm256_and_si256(_mm256_srlv_epi32(bytes, shift), mask);
             _mm256_storeu_si256(to.cast(), values);
+            greatest = _mm256_max_epu32(greatest, values);
             from = from.wrapping_add(W);
             to = to.wrapping_add(STEP);
         }
     }
+    let greatest = _mm_max_epu32(_mm256_castsi256_si128(greatest), _mm256_extracti128_si256::<1>(greatest));
+    let greatest = _mm_max_epu32(greatest, _mm_shuffle_epi32::<0b01_00_11_10>(greatest));
+    let greatest = _mm_max_epu32(greatest, _mm_shuffle_epi32::<0b10_11_00_01>(greatest));
+    _mm_cvtsi128_si32(greatest).cast_unsigned()
 }
 
 /// The bit of value `i` in its half's 16 bytes.

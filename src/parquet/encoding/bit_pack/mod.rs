@@ -77,14 +77,15 @@ fn pack_groups<'v>(values: &'v [u32], width: u32, out: &mut Vec<u8>) -> &'v [u32
     rest
 }
 
-/// Unpacks values `skip..skip + out.len()` of `packed`; values beyond its end come out as 0.
+/// Unpacks values `skip..skip + out.len()` of `packed`; values beyond its end come out as 0. The greatest of them; of none, 0.
 ///
 /// The caller has checked that the bytes are there; missing ones are no panic.
-pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) {
+pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) -> u32 {
     if width == 0 {
         out.fill(0);
-        return;
+        return 0;
     }
+    let mut greatest = 0;
     // To the group of eight that holds the first value wanted; groups begin on whole bytes.
     let (groups_before, inside) = (skip / GROUP, skip % GROUP);
     let mut packed = packed.get(groups_before.saturating_mul(width as usize)..).unwrap_or_default();
@@ -97,25 +98,30 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) {
         let (head, rest) = out.split_at_mut(n);
         for (to, from) in head.iter_mut().zip(block.iter().skip(inside)) {
             *to = *from;
+            greatest = greatest.max(*from);
         }
         out = rest;
     }
     #[cfg(target_arch = "x86_64")]
     {
-        let done = avx2::unpack(packed, width, out);
+        let (done, greatest_of_them) = avx2::unpack(packed, width, out);
+        greatest = greatest.max(greatest_of_them);
         packed = packed.get(packed_bytes(done, width)..).unwrap_or_default();
         out = out.get_mut(done..).unwrap_or_default();
     }
     let (whole, rest) = out.as_chunks_mut::<BLOCK>();
     for block in whole {
         packed = unpack_block(packed, width, block);
+        greatest = block.iter().fold(greatest, |greatest, &value| greatest.max(value));
     }
     if !rest.is_empty() {
         unpack_block(packed, width, &mut block);
         for (to, from) in rest.iter_mut().zip(&block) {
             *to = *from;
+            greatest = greatest.max(*from);
         }
     }
+    greatest
 }
 
 /// Unpacks one block of a width of at most 32 from the start of `packed`, padded with zero bits at its end; what is left of it.
@@ -123,7 +129,7 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) {
 pub fn unpack_block<'a>(packed: &'a [u8], width: u32, block: &mut [u32; BLOCK]) -> &'a [u8] {
     let block_bytes = BLOCK / 8 * width as usize;
     #[cfg(target_arch = "x86_64")]
-    if avx2::unpack(packed, width, block) == BLOCK {
+    if avx2::unpack(packed, width, block).0 == BLOCK {
         return packed.get(block_bytes..).unwrap_or_default();
     }
     if let Some((head, rest)) = packed.split_at_checked(block_bytes) {
@@ -304,8 +310,26 @@ mod tests {
             assert_eq!(packed.len(), packed_bytes(values.len(), width));
             for skip in [0, 1, 7, 8, 11, 31, 32, 33, 64, 149, 150] {
                 let mut back = vec![9; values.len() - skip];
-                unpack(&packed, width, skip, &mut back);
+                let greatest = unpack(&packed, width, skip, &mut back);
+                assert_eq!(greatest, back.iter().copied().max().unwrap_or(0), "width {width} skip {skip}");
                 assert_eq!(back, values[skip..], "width {width}, from {skip}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_greatest_is_found_wherever_it_stands() {
+        for width in 1..=32u32 {
+            for at in 0..77 {
+                let mut values = [0; 77];
+                values[at] = u32::MAX >> (32 - width);
+                let mut packed = Vec::new();
+                pack(&values, width, &mut packed);
+                for skip in [0, 3, 8] {
+                    let mut back = vec![9; values.len() - skip];
+                    let want = if at < skip { 0 } else { values[at] };
+                    assert_eq!(unpack(&packed, width, skip, &mut back), want, "{width} bits, {at}, from {skip}");
+                }
             }
         }
     }

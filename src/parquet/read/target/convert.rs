@@ -71,10 +71,9 @@ pub(super) fn each_decimal<const W: usize, T>(
         _ => return each_of(bytes, width, count, out, value),
     };
     // Bytes of the next values are shifted out, so the last ones have to be taken one by one.
-    let wide = values.windows(W).step_by(width).filter_map(<[u8]>::first_chunk);
     let done = if values.len() < W { 0 } else { (values.len() - W) / width + 1 };
-    out.reserve(count);
-    out.extend(wide.take(done).map(|chunk| narrow(*chunk, shift)));
+    let wide = |at: usize| values.get(at * width..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; W]);
+    out.extend((0..done).map(|at| narrow(wide(at), shift)));
     each_of(values.get(done * width..).unwrap_or_default(), width, count - done, out, value)?;
     Ok(count * width)
 }
@@ -225,6 +224,31 @@ mod tests {
         assert_eq!(decimal128(&wide), None);
         assert_eq!(decimal256(&wide), i256::from_i128(i128::MAX).checked_add(i256::from_i128(1)));
         assert_eq!(decimal256(&[0x80]), Some(i256::from_i128(-128)));
+    }
+
+    #[test]
+    fn decimals_of_any_width_are_read_alike() {
+        let mut seed = 1u64;
+        for width in 1..=16usize {
+            for count in [0, 1, 2, 3, 17, 40] {
+                let bytes: Vec<u8> = (0..count * width)
+                    .map(|_| {
+                        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        (seed >> 56) as u8
+                    })
+                    .collect();
+                let want: Vec<i128> = bytes.chunks(width).map(|b| decimal128(b).expect("fits")).collect();
+                let mut got = Vec::new();
+                let wide = |v, shift| i128::from_be_bytes(v) >> shift;
+                assert_eq!(each_decimal(&bytes, width, count, &mut got, wide, decimal128).expect("reads"), bytes.len());
+                assert_eq!(got, want, "{width} bytes");
+                got.clear();
+                let narrow = |v, shift| i128::from(i64::from_be_bytes(v) >> shift);
+                each_decimal(&bytes, width, count, &mut got, narrow, decimal128).expect("reads");
+                assert_eq!(got, want, "{width} bytes");
+                assert!(each_decimal(&bytes, width, count + 1, &mut got, narrow, decimal128).is_err());
+            }
+        }
     }
 
     #[test]

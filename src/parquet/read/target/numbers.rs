@@ -113,6 +113,9 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         (P::FixedLenByteArray, D::Decimal64(..)) => {
             make.fixed(|b, w, n, out| each_decimal(b, w, n, out, |v, s| i64::from_be_bytes(v) >> s, decimal64))
         }
+        (P::FixedLenByteArray, D::Decimal128(..)) if leaf.type_length <= 8 => make.fixed(|b, w, n, out| {
+            each_decimal(b, w, n, out, |v, s| i128::from(i64::from_be_bytes(v) >> s), decimal128)
+        }),
         (P::FixedLenByteArray, D::Decimal128(..)) => {
             make.fixed(|b, w, n, out| each_decimal(b, w, n, out, |v, s| i128::from_be_bytes(v) >> s, decimal128))
         }
@@ -179,8 +182,9 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
         // No value takes less than a byte, so this bounds a count that the bytes cannot hold.
         let slots = count.min(bytes.len());
         self.take_memory(bytes.len() + slots.saturating_mul(size_of::<T>()), self.out.len())?;
+        // Where the page is kept as it stands, this is too much until the next values are taken.
         self.dictionary = Some(Entries::new(bytes, self.width, count, is_sparse, self.decode, self.as_stands)?);
-        self.take_memory(self.dictionary_bytes(), self.out.len())
+        Ok(())
     }
 
     fn clear_dictionary(&mut self) -> PageBytes {
