@@ -111,10 +111,9 @@ fn check_doubled(name: &str, bytes: &Bytes) {
     }
 }
 
-/// Were each key compared with all others, it would take minutes.
+/// Were each key compared with all others, this would hold up all other tests for minutes.
 #[test]
-fn very_many_key_values_are_merged_soon() {
-    let began = std::time::Instant::now();
+fn very_many_key_values_are_merged() {
     let mut options = options();
     for number in 0..300_000 {
         options = options.with_key_value(format!("{number:06}"), "");
@@ -122,7 +121,6 @@ fn very_many_key_values_are_merged_soon() {
     let file = written(&rows(0, 10), options);
     let (_, merged) = merged_by(&[file.clone(), file], &MergeOptions::default()).unwrap();
     assert_eq!(merged.metadata.key_value_metadata.unwrap().len(), 300_001);
-    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
 
 #[test]
