@@ -123,8 +123,10 @@ impl<'a> Decoder<'a> {
         let start = out.len();
         out.resize(start + count, 0);
         let indices = out.get_mut(start..).unwrap_or_default();
-        self.indices.read(indices)?;
-        check(indices, dictionary_len)
+        match self.indices.read(indices)? {
+            greatest if greatest as usize >= dictionary_len && count > 0 => Err(beyond(greatest, dictionary_len)),
+            _ => Ok(()),
+        }
     }
 
     /// Appends the indices at `ranges` of the next `span`, whatever they are, and passes over the others. The ranges ascend, and end

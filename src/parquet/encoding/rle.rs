@@ -422,24 +422,27 @@ impl<'a> Decoder<'a> {
         Ok(OpenRun { left: count, kind: Kind::Packed { start, skip: 0 } })
     }
 
-    /// Fills `out`; fewer values than wanted are corrupt.
-    pub fn read(&mut self, out: &mut [u32]) -> Result<()> {
+    /// Fills `out`; fewer values than wanted are corrupt. The greatest of them; of none, 0.
+    pub fn read(&mut self, out: &mut [u32]) -> Result<u32> {
         let mut rest = out;
+        let mut greatest = 0;
         while !rest.is_empty() {
             let Some(run) = self.run(rest.len())? else {
                 return Err(self.cursor.corrupt(format!("the values end, {} are missing", rest.len())));
             };
             let (Run::Repeated { count, .. } | Run::Packed { count, .. }) = run;
             let (head, tail) = std::mem::take(&mut rest).split_at_mut(count);
-            match run {
-                Run::Repeated { value, .. } => head.fill(value),
-                Run::Packed { bytes, skip, .. } => {
-                    bit_pack::unpack(bytes, self.width, skip, head);
+            let greatest_of_it = match run {
+                Run::Repeated { value, .. } => {
+                    head.fill(value);
+                    value
                 }
-            }
+                Run::Packed { bytes, skip, .. } => bit_pack::unpack(bytes, self.width, skip, head),
+            };
+            greatest = greatest.max(greatest_of_it);
             rest = tail;
         }
-        Ok(())
+        Ok(greatest)
     }
 
     /// Passes over `n` values; fewer are corrupt.
@@ -473,7 +476,8 @@ mod tests {
 
     fn decode(bytes: &[u8], width: u32, n: usize) -> Result<Vec<u32>> {
         let mut out = vec![0; n];
-        Decoder::new(bytes, width)?.read(&mut out)?;
+        let greatest = Decoder::new(bytes, width)?.read(&mut out)?;
+        assert_eq!(greatest, out.iter().copied().max().unwrap_or(0));
         Ok(out)
     }
 

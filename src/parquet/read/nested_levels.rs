@@ -77,8 +77,11 @@ impl LevelStream {
                 let mut left = count;
                 while left > 0 {
                     let levels = levels.get_mut(..left.min(CHUNK)).unwrap_or_default();
-                    decoder.read(levels)?;
-                    // The width may hold more than the greatest level; 16 bits are checked with it.
+                    // The width may hold more than the greatest level.
+                    let greatest = decoder.read(levels)?;
+                    if greatest > u32::from(self.max) {
+                        return Err(beyond(greatest, self.max));
+                    }
                     out.extend(levels.iter().map(|&l| l as u16));
                     left -= levels.len();
                 }
@@ -94,18 +97,21 @@ impl LevelStream {
                         let byte = self.bytes.get(at / 8).copied().unwrap_or(0);
                         level << 1 | u16::from(byte >> (7 - at % 8) & 1)
                     });
+                    if level > self.max {
+                        return Err(beyond(u32::from(level), self.max));
+                    }
                     out.push(level);
                     *bit += width;
                 }
             }
         }
-        match out.iter().skip(start).max() {
-            Some(&level) if level > self.max && !matches!(self.form, Form::Zero) => {
-                Err(Error::corrupt(format!("a level of {level}, {} is the greatest", self.max)))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
+}
+
+#[cold]
+fn beyond(level: u32, max: u16) -> Error {
+    Error::corrupt(format!("a level of {level}, {max} is the greatest"))
 }
 
 /// Bits of a level.
