@@ -28,6 +28,7 @@ use self::file::{Job, Open, Planned, Prepared};
 pub use self::options::{Part, ScanOptions};
 use self::parallel::{Next, Parallel};
 use super::Table;
+use crate::MemoryBudget;
 use crate::error::{Error, Result};
 use crate::parquet::read::{ColumnCounts, Decision, ScanCounts};
 use crate::predicate::{BoundPredicate, Predicate, Verdict};
@@ -99,6 +100,9 @@ impl Table {
             files = part.of_files(files)?;
         }
         let total = snapshot.files.len() as u64;
+        // One budget for all files, of which buffers go from one to the next.
+        let mut reader = options.reader;
+        reader.memory.get_or_insert_with(|| MemoryBudget::new(reader.memory_bytes));
         let job = Job {
             storage: Arc::clone(&self.storage),
             version: snapshot.version,
@@ -111,7 +115,7 @@ impl Table {
                 Some(Predicate::And(conditions)) => conditions,
                 other => other.into_iter().collect(),
             },
-            reader: options.reader,
+            reader,
         };
         Ok(TableScan {
             job: Arc::new(job),
