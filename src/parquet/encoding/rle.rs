@@ -383,7 +383,7 @@ impl<'a> Decoder<'a> {
         let [header @ ..0x80, value, ..] = *self.cursor.rest() else { return None };
         let n = usize::from(header >> 1);
         if header & 1 == 0 {
-            if !(1..=8).contains(&self.width) {
+            if !(1..=8).contains(&self.width) || u32::from(value) >> self.width > 0 {
                 return None;
             }
             self.cursor.skip(2).ok()?;
@@ -408,7 +408,14 @@ impl<'a> Decoder<'a> {
             for (to, from) in value.iter_mut().zip(bytes) {
                 *to = *from;
             }
-            return Ok(OpenRun { left: n, kind: Kind::Repeated { value: u32::from_le_bytes(value) } });
+            let value = u32::from_le_bytes(value);
+            if u64::from(value) >> self.width > 0 {
+                // Readers do not agree on what such a value is.
+                return Err(self
+                    .cursor
+                    .corrupt(format!("a run of the value {value} at a bit width of {}", self.width)));
+            }
+            return Ok(OpenRun { left: n, kind: Kind::Repeated { value } });
         }
         let count = n.checked_mul(GROUP).ok_or_else(|| too_long(&self.cursor))?;
         let wanted = n.checked_mul(self.width as usize).ok_or_else(|| too_long(&self.cursor))?;
@@ -569,6 +576,15 @@ mod tests {
                 prop_assert_eq!(values.len(), n);
             }
         }
+    }
+
+    #[test]
+    fn a_value_of_more_bits_than_there_are_is_corrupt() {
+        assert_eq!(decode(&[6, 1], 1, 3).expect("decodes"), [1; 3]);
+        let e = decode(&[6, 0x80], 1, 3).expect_err("8 bits");
+        assert_eq!(e.message(), "a run of the value 128 at a bit width of 1");
+        assert!(decode(&[6, 0xff, 0x02], 9, 3).is_err() && decode(&[6, 0xff, 0x01], 9, 3).is_ok());
+        assert_eq!(decode(&[6, 0xff, 0xff, 0xff, 0xff], 32, 3).expect("decodes"), [u32::MAX; 3]);
     }
 
     #[test]
