@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Schema};
 use bytes::Bytes;
 use generate::Random;
 use hypostyle::fuzzing::{TARGETS, Target};
@@ -74,14 +74,16 @@ fn arrow_rs(bytes: &[u8]) {
     for (at, field) in schema.fields().iter().enumerate() {
         // Where types differ, they were read by different rules, not wrongly.
         if ours.column(at).data_type() == theirs.column(at).data_type() {
-            assert!(ours.column(at) == theirs.column(at) || has_nan(field.data_type()), "column {}", field.name());
+            assert!(ours.column(at) == theirs.column(at) || may_differ(field.data_type()), "column {}", field.name());
         }
     }
 }
 
-/// NaN is not equal to itself.
-fn has_nan(data_type: &arrow_schema::DataType) -> bool {
-    data_type.is_floating() || data_type.is_nested()
+/// NaN is not equal to itself; of an integer that is beyond its annotation the parquet crate makes a null, where the low bits are kept
+/// here, as by PyArrow.
+fn may_differ(data_type: &DataType) -> bool {
+    let is_narrow = matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16);
+    is_narrow || data_type.is_floating() || data_type.is_nested()
 }
 
 #[test]
