@@ -246,7 +246,7 @@ impl<'a> Decoder<'a> {
         }
         let (positions, _) = c.take(2 * exceptions)?.as_chunks::<2>();
         let mut originals = Vec::with_capacity(exceptions);
-        T::decode(c.take(T::WIDTH * exceptions)?, exceptions, &mut originals);
+        T::decode(c.take(T::WIDTH * exceptions)?, &mut originals);
         for (at, original) in positions.iter().zip(originals) {
             let at = usize::from(u16::from_le_bytes(*at));
             match out.get_mut(start + at) {

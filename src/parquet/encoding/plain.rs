@@ -26,8 +26,8 @@ pub trait Fixed: Copy + Default + Send + Sync + 'static {
     fn of(plain: Self::Plain) -> Self;
     /// Appends the values in PLAIN.
     fn encode(values: &[Self], out: &mut Vec<u8>);
-    /// Appends `count` values from the start of `bytes`, which the caller has found long enough.
-    fn decode(bytes: &[u8], count: usize, out: &mut Vec<Self>);
+    /// Appends the values of `bytes`; bytes of a part of a value are left out.
+    fn decode(bytes: &[u8], out: &mut Vec<Self>);
 }
 
 macro_rules! fixed {
@@ -53,8 +53,8 @@ macro_rules! fixed {
                 }
             }
             #[inline]
-            fn decode(bytes: &[u8], count: usize, out: &mut Vec<$t>) {
-                out.extend(<$t>::plain(bytes).iter().take(count).map(|v| <$t>::of(*v)));
+            fn decode(bytes: &[u8], out: &mut Vec<$t>) {
+                out.extend(<$t>::plain(bytes).iter().map(|v| <$t>::of(*v)));
             }
         }
     )*};
@@ -64,7 +64,7 @@ fixed!(i32, i64, u32, u64, f16, f32, f64, i128);
 /// Appends `count` values from `bytes`; too few bytes are corrupt. The rest of `bytes`.
 pub fn decode_fixed<'a, T: Fixed>(bytes: &'a [u8], count: usize, out: &mut Vec<T>) -> Result<&'a [u8]> {
     let (values, rest) = split(bytes, count, T::BYTES)?;
-    T::decode(values, count, out);
+    T::decode(values, out);
     Ok(rest)
 }
 

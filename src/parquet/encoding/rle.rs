@@ -351,7 +351,7 @@ impl<'a> Decoder<'a> {
     /// The next run, cut to `max` values; none at the end of the bytes.
     ///
     /// Every run consumes a byte at least or gives a value at least, so a loop over it ends.
-    #[inline]
+    #[inline(always)]
     pub fn run(&mut self, max: usize) -> Result<Option<Run<'a>>> {
         if max == 0 {
             return Ok(None);
@@ -378,7 +378,7 @@ impl<'a> Decoder<'a> {
 
     /// A header of one byte, with a value of one byte or packed bytes that are all there and are not the last: most runs of indices
     /// into small dictionaries, and of levels, are so short that this is much of what they take.
-    #[inline]
+    #[inline(always)]
     fn short_header(&mut self) -> Option<OpenRun> {
         let [header @ ..0x80, value, ..] = *self.cursor.rest() else { return None };
         let n = usize::from(header >> 1);
@@ -397,6 +397,7 @@ impl<'a> Decoder<'a> {
         Some(OpenRun { left: n * GROUP, kind: Kind::Packed { start, skip: 0 } })
     }
 
+    #[cold]
     #[inline(never)]
     fn header(&mut self) -> Result<OpenRun> {
         let header = self.cursor.varint()?;

@@ -18,6 +18,8 @@ pub struct PageInfo {
     pub kind: PageType,
     /// How its values are encoded, for pages that have values.
     pub encoding: Option<Encoding>,
+    /// How the definition levels of a data page are encoded.
+    pub definition_level_encoding: Option<Encoding>,
     /// File position of its header.
     pub offset: u64,
     /// Bytes of the header.
@@ -59,6 +61,11 @@ pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec
             PageType::DictionaryPage => header.dictionary_page_header.map(|h| h.encoding),
             _ => None,
         };
+        let definition_level_encoding = match header.type_ {
+            PageType::DataPage => header.data_page_header.map(|h| h.definition_level_encoding),
+            PageType::DataPageV2 => Some(Encoding::Rle),
+            _ => None,
+        };
         let data_values = data_values(header);
         let dictionary_values = header.dictionary_page_header.as_ref().and_then(|h| usize::try_from(h.num_values).ok());
         let mut known = match data_values {
@@ -72,6 +79,7 @@ pub(super) fn pages(file: &FileParts, group: usize, column: usize) -> Result<Vec
         pages.push(PageInfo {
             kind: header.type_,
             encoding,
+            definition_level_encoding,
             offset: page.offset,
             header_bytes: page.header_bytes,
             compressed_bytes: page.body.len(),

@@ -292,7 +292,7 @@ fn append_lengths(
 ) -> Result<usize> {
     let total: usize = lengths.iter().map(|&n| n as usize).sum();
     let Some(bytes) = page.get(at..).and_then(|rest| rest.get(..total)) else {
-        return Err(cut_short(page, at));
+        return Err(too_short(page, at));
     };
     if is_utf8 {
         utf8::check(bytes, ends_of(lengths))?;
@@ -324,21 +324,22 @@ fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool,
     let before = out.len();
     out.reserve(count);
     let mut written = 0;
-    for slot in out.spare_capacity_mut().iter_mut().take(count) {
+    for slot in out.spare_capacity_mut().get_mut(..count).unwrap_or_default() {
         // A length and the twelve bytes behind it are the view of a short value; of a long one, its length and prefix. Where the
         // next value begins must wait for nothing but the length: no choice of bytes that may not be there.
         let head = match page.get(next..).and_then(<[u8]>::first_chunk) {
             Some(head) => u128::from_le_bytes(*head),
-            None => padded(page, next)?,
+            None => padded(page, next).ok_or_else(|| cut_short(page, at, count))?,
         };
         let length = head as u32;
         let start = next + 4;
-        next = start.wrapping_add(length as usize);
-        if next > page.len() || next < start {
-            return Err(cut_short(page, start - 4));
-        }
+        // Behind a value that reaches past the page no other begins, so whether one does is asked once, behind the last.
+        next = start.saturating_add(length as usize);
         slot.write(view(head, block, start));
         written += 1;
+    }
+    if next > page.len() {
+        return Err(cut_short(page, at, count));
     }
     if is_utf8 {
         utf8::check_plain(page.get(at..next).unwrap_or_default())?;
@@ -348,19 +349,30 @@ fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool,
     Ok(next - at)
 }
 
-/// The head of a value near the page's end, zeros behind that.
+/// The head of a value near the page's end, zeros behind that; none without a length.
 #[cold]
-fn padded(page: &[u8], at: usize) -> Result<u128> {
-    let rest = page.get(at..).filter(|rest| rest.len() >= 4).ok_or_else(|| cut_short(page, at))?;
+fn padded(page: &[u8], at: usize) -> Option<u128> {
+    let rest = page.get(at..).filter(|rest| rest.len() >= 4)?;
     let mut head = [0u8; 16];
     for (to, from) in head.iter_mut().zip(rest) {
         *to = *from;
     }
-    Ok(u128::from_le_bytes(head))
+    Some(u128::from_le_bytes(head))
+}
+
+/// The error for the first of `count` values from byte `at` on that reaches past the page.
+#[cold]
+fn cut_short(page: &[u8], at: usize, count: usize) -> Error {
+    let mut strings = ByteArrays::new(page.get(at..).unwrap_or_default());
+    let whole = (0..count).take_while(|_| strings.skip(1).is_ok()).count();
+    let mut strings = ByteArrays::new(page.get(at..).unwrap_or_default());
+    // Those are there.
+    let _ = strings.skip(whole);
+    too_short(page, at + strings.position())
 }
 
 #[cold]
-fn cut_short(page: &[u8], at: usize) -> Error {
+fn too_short(page: &[u8], at: usize) -> Error {
     let left = page.len().saturating_sub(at);
     Error::corrupt(format!("a string reaches past the page, of which {left} bytes are left")).at_byte(at as u64)
 }
@@ -372,6 +384,33 @@ mod tests {
     use crate::parquet::encoding::rle::Position;
     use crate::parquet::read::budget::Budget;
     use arrow_array::cast::AsArray;
+
+    #[test]
+    fn the_first_string_that_reaches_past_the_page_is_named() {
+        let mut page = Vec::new();
+        ["one", "a string that is longer than a view holds", "two"]
+            .iter()
+            .for_each(|s| encode_byte_array(s.as_bytes(), &mut page));
+        let read = |page: &[u8], count: usize| {
+            let mut out = vec![7];
+            let read = append_plain(page, 0, count, 0, true, &mut out);
+            assert_eq!(out.len(), 1 + if read.is_ok() { count } else { 0 }, "all or none");
+            read.map_err(|e| e.place().byte)
+        };
+        assert_eq!(read(&page, 3), Ok(page.len()));
+        assert_eq!(read(&page, 4), Err(Some(page.len() as u64)));
+        let last = page.len() - 7;
+        for cut in 1..7 {
+            assert_eq!(read(&page[..page.len() - cut], 3), Err(Some(last as u64)), "{cut}");
+        }
+        for length in [u32::MAX, 1 << 31, page.len() as u32, 50] {
+            let mut page = page.clone();
+            page[7..11].copy_from_slice(&length.to_le_bytes());
+            for count in [2, 3, 9] {
+                assert_eq!(read(&page, count), Err(Some(7)), "{length}");
+            }
+        }
+    }
 
     #[test]
     fn a_dictionary_moves_with_the_batch() {
