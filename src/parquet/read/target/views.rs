@@ -333,8 +333,12 @@ fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool,
         };
         let length = head as u32;
         let start = next + 4;
-        // Behind a value that reaches past the page no other begins, so whether one does is asked once, behind the last.
-        next = start.saturating_add(length as usize);
+        // Behind a value that reaches past the page no other begins, so whether one does is asked once, behind the last. The
+        // sum of a place in memory and 32 bits runs over on 32 bits only, and to saturate takes longer.
+        next = match usize::BITS {
+            ..=32 => start.saturating_add(length as usize),
+            _ => start.wrapping_add(length as usize),
+        };
         slot.write(view(head, block, start));
         written += 1;
     }
