@@ -368,11 +368,14 @@ fn padded(page: &[u8], at: usize) -> Option<u128> {
 #[cold]
 fn cut_short(page: &[u8], at: usize, count: usize) -> Error {
     let mut strings = ByteArrays::new(page.get(at..).unwrap_or_default());
-    let whole = (0..count).take_while(|_| strings.skip(1).is_ok()).count();
-    let mut strings = ByteArrays::new(page.get(at..).unwrap_or_default());
-    // Those are there.
-    let _ = strings.skip(whole);
-    too_short(page, at + strings.position())
+    let mut place = 0;
+    for _ in 0..count {
+        if strings.skip(1).is_err() {
+            break;
+        }
+        place = strings.position();
+    }
+    too_short(page, at + place)
 }
 
 #[cold]
