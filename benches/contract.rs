@@ -11,8 +11,8 @@
 //! ```
 //!
 //! One thread where nothing else is said, one warm-up, then the calls that are timed; one line of JSON.
-//! Nothing that was read is kept between calls; they share one memory budget, as the readers of a program do, and with it the memory of
-//! buffers that are done with.
+//! No data is kept between calls; they share one memory budget, as the readers of a program do, and with it the memory of
+//! buffers that are done with; and so do writers the memory of their pages.
 #![allow(missing_docs, reason = "a program")]
 
 use std::error::Error;
@@ -26,7 +26,7 @@ use arrow_schema::{DataType, TimeUnit};
 use hypostyle::MemoryBudget;
 use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::read::{FileReader, ReaderOptions, Scan, ScanOptions};
-use hypostyle::parquet::write::{FileWriter, WriterOptions};
+use hypostyle::parquet::write::{FileWriter, WriterMemory, WriterOptions};
 use hypostyle::predicate::{Literal, Predicate, col};
 use hypostyle::storage::{Local, Storage};
 use nix::time::{ClockId, clock_gettime};
@@ -47,6 +47,7 @@ struct Task {
     /// Strings as views; what is written comes with offsets, as most programs have it.
     views: bool,
     memory: MemoryBudget,
+    pages: WriterMemory,
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
@@ -63,6 +64,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Done<Task> {
         seconds_max: 2.0,
         views: true,
         memory: MemoryBudget::new(1 << 30),
+        pages: WriterMemory::new(128 << 20),
     };
     while let Some(name) = words.next() {
         let value = words.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -219,7 +221,10 @@ fn write(task: &Task, batches: &[RecordBatch]) -> Done<(u64, u64)> {
     };
     let (storage, name) = Local::file(&task.out)?;
     let schema = batches.first().ok_or("the file has no rows")?.schema();
-    let options = WriterOptions::default().with_compression(compression).with_threads(task.threads);
+    let options = WriterOptions::default()
+        .with_compression(compression)
+        .with_threads(task.threads)
+        .with_memory(task.pages.clone());
     let mut writer = FileWriter::new(storage.create(&name)?, Arc::clone(&schema), options)?;
     for batch in batches {
         writer.write(batch)?;

@@ -76,12 +76,12 @@ fn descend(node: &Node, array: &ArrayRef, mut entries: Entries, out: &mut Vec<Le
     };
     match &node.kind {
         Kind::Leaf(leaf) => {
-            let whole = entries.at.len() == array.len() && entries.at.iter().enumerate().all(|(i, &at)| at == i as u32);
-            let values = if whole {
-                array.clone()
-            } else {
-                let live: UInt32Array = entries.at.iter().copied().filter(|&at| at != DEAD).collect();
-                take(array.as_ref(), &live, None)?
+            let values = match stretch(&entries.at) {
+                Some((start, count)) if start as usize + count <= array.len() => array.slice(start as usize, count),
+                _ => {
+                    let live: UInt32Array = entries.at.iter().copied().filter(|&at| at != DEAD).collect();
+                    take(array.as_ref(), &live, None)?
+                }
             };
             out.push(LeafEntries {
                 leaf: *leaf,
@@ -114,6 +114,21 @@ fn descend(node: &Node, array: &ArrayRef, mut entries: Entries, out: &mut Vec<Le
         }
     }
     Ok(())
+}
+
+/// Where the entries that have not ended begin and how many there are, if they lie one behind the other: the elements of lists
+/// do, unless some are null.
+fn stretch(at: &[u32]) -> Option<(u32, usize)> {
+    let mut live = at.iter().copied().filter(|&at| at != DEAD);
+    let Some(start) = live.next() else { return Some((0, 0)) };
+    let mut count = 1;
+    for at in live {
+        if at != start.wrapping_add(count) {
+            return None;
+        }
+        count = count.wrapping_add(1);
+    }
+    Some((start, count as usize))
 }
 
 /// The values that a dictionary or runs stand for, none of them repeated: the entries go to them.

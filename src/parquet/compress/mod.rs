@@ -160,6 +160,11 @@ impl Compressor {
         }
     }
 
+    /// Whether pages stay as they are.
+    pub fn is_none(&self) -> bool {
+        matches!(self.codec, CompressorOf::Uncompressed)
+    }
+
     /// Appends `input`, compressed.
     pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
         match &mut self.codec {

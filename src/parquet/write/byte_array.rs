@@ -105,14 +105,14 @@ impl ByteArrays {
         }
     }
 
-    /// Whether the open page has room for these values, too.
-    pub fn has_room(&self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> bool {
-        let new = values.map(|i| source.get(i).len() + LENGTH_BYTES).fold(0, usize::saturating_add);
-        (self.bytes as usize + self.values * LENGTH_BYTES).saturating_add(new) <= limits.page_bytes
+    /// How many of these values, from the first on, the open page has room for.
+    pub fn fit(&self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> usize {
+        let taken = self.bytes as usize + self.values * LENGTH_BYTES;
+        source.fit(values, limits.page_bytes.saturating_sub(taken), LENGTH_BYTES).0
     }
 
-    /// Takes the values of one row, whatever room there is.
-    pub fn push_row(&mut self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> Result<()> {
+    /// Takes values, whatever room there is.
+    pub fn push_values(&mut self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> Result<()> {
         for i in values {
             let value = source.get(i);
             check_length(value)?;

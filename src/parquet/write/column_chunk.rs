@@ -17,10 +17,11 @@ use super::finished_chunk::FinishedChunk;
 use super::geospatial::Geospatial;
 use super::index::PageEntry;
 use super::kernel::{Finished, Kernel, Nulls, put_levels};
+use super::memory::{Segments, WriterMemory};
 use super::options::{ChunkOptions, PageVersion};
-use super::page::{self, Seal, Segments};
+use super::page::{self, Seal};
 use super::primitive::{Native, Primitives};
-use super::rows::{RowLevels, Rows};
+use super::rows::{RowLevels, Rows, count_levels};
 use super::source::{FixedBytes, Slots, Source, Strings, Views};
 use super::statistics::{ChunkStatistics, Comparison};
 use super::validity::Validity;
@@ -85,7 +86,8 @@ macro_rules! each {
 }
 
 impl ColumnWriter {
-    pub fn new(leaf: &Leaf, options: ChunkOptions) -> ColumnWriter {
+    /// Its pages lie in `memory` until they are in the file.
+    pub fn new(leaf: &Leaf, options: ChunkOptions, memory: &WriterMemory) -> ColumnWriter {
         let value_type = convert::value_type(&leaf.data_type);
         let values = match leaf.physical {
             _ if *value_type == DataType::Null => Values::Null(Nulls),
@@ -97,7 +99,7 @@ impl ColumnWriter {
             _ if *value_type == DataType::Float16 => Values::Float16(Primitives::new(leaf, &options)),
             _ => Values::Bytes(ByteArrays::new(leaf, &options)),
         };
-        ColumnWriter { values, chunk: Chunk::new(leaf, options) }
+        ColumnWriter { values, chunk: Chunk::new(leaf, options, memory) }
     }
 
     /// The same, encrypted where there is a cipher.
@@ -212,7 +214,7 @@ impl ColumnWriter {
         if chunk.page_rows > 0 {
             each!(&mut self.values, kernel => chunk.close_page(kernel, true, press))?;
         }
-        let mut dictionary = Segments::default();
+        let mut dictionary = chunk.pages.another();
         let mut dictionary_raw = 0;
         let mut distinct = None;
         press.body.clear();
@@ -276,7 +278,7 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    fn new(leaf: &Leaf, options: ChunkOptions) -> Chunk {
+    fn new(leaf: &Leaf, options: ChunkOptions, memory: &WriterMemory) -> Chunk {
         Chunk {
             options,
             cipher: None,
@@ -298,7 +300,7 @@ impl Chunk {
             total_entries: 0,
             def_histogram: vec![0; usize::from(leaf.def_max) + 1],
             rep_histogram: vec![0; usize::from(leaf.rep_max) + 1],
-            pages: Segments::default(),
+            pages: Segments::new(memory),
             raw_bytes: 0,
             encodings: Vec::new(),
             entries: Vec::new(),
@@ -420,12 +422,15 @@ impl Chunk {
                 }
                 // A row's values stay together: it opens a page of its own rather than overfill the open one.
                 Rows::Nested(levels) => {
-                    let values = levels.values(at..at + 1);
-                    let is_full = self.page_rows > 0 && !kernel.has_room(source, values.clone(), &self.options);
-                    if !is_full {
-                        kernel.push_row(source, values, &self.options)?;
-                    }
-                    (usize::from(!is_full), is_full)
+                    let count = (rows.len() - at).min(self.rows_room());
+                    let values = levels.values(at..at + count);
+                    let fit = kernel.fit(source, values.clone(), &self.options);
+                    let taken = match levels.rows_of(at, fit).min(count) {
+                        0 if self.page_rows == 0 => 1,
+                        taken => taken,
+                    };
+                    kernel.push_values(source, levels.values(at..at + taken), &self.options)?;
+                    (taken, taken < count)
                 }
             };
             self.take_rows(rows, at..at + taken);
@@ -502,12 +507,9 @@ impl Chunk {
             (levels.rep, &mut self.rep_levels, &mut self.rep_histogram),
             (levels.def, &mut self.def_levels, &mut self.def_histogram),
         ] {
-            for &level in levels.and_then(|l| l.get(entries.clone())).unwrap_or_default() {
-                encoder.push(u32::from(level));
-                if let Some(count) = histogram.get_mut(usize::from(level)) {
-                    *count += 1;
-                }
-            }
+            let levels = levels.and_then(|l| l.get(entries.clone())).unwrap_or_default();
+            encoder.extend(levels);
+            count_levels(levels, histogram);
         }
         self.page_entries += entries.len();
         self.page_nulls += entries.len() - values;

@@ -123,11 +123,11 @@ fn decimal<'a, A: DecimalType, T>(
     scratch: &'a mut Vec<T>,
     to: impl Fn(A::Native) -> T,
 ) -> Result<&'a [T]> {
-    try_cast::<A, T>(
-        array,
-        scratch,
-        |v| if fits::<A>(v, precision) { Ok(to(v)) } else { Err(digits::<A>(v, precision)) },
-    )
+    let mut gathered = Vec::new();
+    let values = same_decimal::<A>(array, precision, &mut gathered)?;
+    scratch.clear();
+    scratch.extend(values.iter().map(|&v| to(v)));
+    Ok(scratch)
 }
 
 fn same_decimal<'a, A: DecimalType>(
@@ -136,6 +136,10 @@ fn same_decimal<'a, A: DecimalType>(
     scratch: &'a mut Vec<A::Native>,
 ) -> Result<&'a [A::Native]> {
     let values = same::<A>(array, scratch);
+    // All of them without a branch; which one it was is asked when one was.
+    if values.iter().fold(true, |all, &v| all & fits::<A>(v, precision)) {
+        return Ok(values);
+    }
     match values.iter().find(|v| !fits::<A>(**v, precision)) {
         Some(v) => Err(digits::<A>(*v, precision)),
         None => Ok(values),
@@ -233,6 +237,7 @@ fn int96(value: i64, unit_ns: i128) -> Result<[u8; 12]> {
     Ok(three(nanoseconds as u32, (nanoseconds >> 32) as u32, day.cast_unsigned()))
 }
 
+#[inline]
 fn fits<A: DecimalType>(value: A::Native, precision: u8) -> bool {
     A::is_valid_decimal_precision(value, precision)
 }

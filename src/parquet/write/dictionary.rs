@@ -7,7 +7,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 use super::primitive::Native;
 use crate::parquet::encoding::plain;
@@ -98,7 +97,7 @@ pub(super) struct Strings {
     page: Vec<u8>,
     /// Where in the page each value begins and ends.
     ranges: Vec<(u32, u32)>,
-    /// The hash of a value, and its index.
+    /// The [`key`] of a value, and its index.
     table: HashTable<(u64, u32)>,
     seed: u64,
     is_fixed: bool,
@@ -113,27 +112,35 @@ impl Strings {
     /// The index of `value`; None when it is not there and would make the page larger than `bytes_max`.
     #[inline]
     pub fn index(&mut self, value: &[u8], bytes_max: usize) -> Option<u32> {
-        let hash = hash_bytes(value, self.seed);
+        let key = key(value, self.seed);
+        let hash = hash(key, self.seed);
         let (page, ranges) = (&self.page, &self.ranges);
-        let is_it = |&(h, i): &(u64, u32)| h == hash && equal(get(page, ranges, i), value);
-        match self.table.entry(hash, is_it, |&(h, _)| h) {
-            Entry::Occupied(entry) => Some(entry.get().1),
-            Entry::Vacant(entry) => {
-                if self.page.len() + value.len() + 4 > bytes_max {
-                    return None;
-                }
-                let index = self.ranges.len() as u32;
-                entry.insert((hash, index));
-                if self.is_fixed {
-                    self.page.extend_from_slice(value);
-                } else {
-                    plain::encode_byte_array(value, &mut self.page);
-                }
-                let end = self.page.len() as u32;
-                self.ranges.push((end - value.len() as u32, end));
-                Some(index)
-            }
+        let found = match key & LONG {
+            0 => self.table.find(hash, |of| of.0 == key),
+            _ => self.table.find(hash, |of| of.0 == key && equal(get(page, ranges, of.1), value)),
+        };
+        match found {
+            Some(&(_, index)) => Some(index),
+            None => self.add(key, value, bytes_max),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add(&mut self, key: u64, value: &[u8], bytes_max: usize) -> Option<u32> {
+        if self.page.len() + value.len() + 4 > bytes_max {
+            return None;
+        }
+        let (index, seed) = (self.ranges.len() as u32, self.seed);
+        self.table.insert_unique(hash(key, seed), (key, index), |of| hash(of.0, seed));
+        if self.is_fixed {
+            self.page.extend_from_slice(value);
+        } else {
+            plain::encode_byte_array(value, &mut self.page);
+        }
+        let end = self.page.len() as u32;
+        self.ranges.push((end - value.len() as u32, end));
+        Some(index)
     }
 
     /// The value at an index that was given.
@@ -169,19 +176,16 @@ fn get<'a>(page: &'a [u8], ranges: &[(u32, u32)], index: u32) -> &'a [u8] {
     page.get(start as usize..end as usize).unwrap_or_default()
 }
 
-/// Whether two byte strings are the same; short ones without a call.
+/// Whether two byte strings are the same; those of up to 32 bytes without a call.
 #[inline]
 fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    if let (9..=16, Some(first), Some(last)) = (a.len(), a.first_chunk::<8>(), a.last_chunk::<8>()) {
+    if let (8..=16, Some(first), Some(last)) = (a.len(), a.first_chunk::<8>(), a.last_chunk::<8>()) {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
     }
     if let (17..=32, Some(first), Some(last)) = (a.len(), a.first_chunk::<16>(), a.last_chunk::<16>()) {
-        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-    }
-    if let (4..=8, Some(first), Some(last)) = (a.len(), a.first_chunk::<4>(), a.last_chunk::<4>()) {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
     }
     a == b
@@ -204,26 +208,41 @@ fn hash(bits: u64, seed: u64) -> u64 {
     fold(bits ^ seed, MIX)
 }
 
+/// Set in the key of a string that its key does not hold.
+const LONG: u64 = 1 << 63;
+
+/// What a string is found by: one of up to 7 bytes by these and their number, so that no other has the same; a longer one by
+/// a hash.
+#[inline]
+fn key(value: &[u8], seed: u64) -> u64 {
+    if value.len() > 7 {
+        return hash_bytes(value, seed) | LONG;
+    }
+    let few = match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+        // Where they overlap, they are the same.
+        (Some(first), Some(last)) => {
+            let last = u64::from(u32::from_le_bytes(*last)) << (8 * (value.len() - 4));
+            u64::from(u32::from_le_bytes(*first)) | last
+        }
+        _ => value.iter().rev().fold(0, |few, &byte| few << 8 | u64::from(byte)),
+    };
+    few | (value.len() as u64) << 56
+}
+
+/// Of 8 bytes or more.
 #[inline]
 fn hash_bytes(value: &[u8], seed: u64) -> u64 {
     let mut state = seed ^ (value.len() as u64).wrapping_mul(MIX);
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    if let (Some(first), Some(last)) = (value.first_chunk::<8>(), value.last_chunk::<8>()) {
-        let (words, _) = value.as_chunks::<16>();
-        for pair in words {
-            let (Some(a), Some(b)) = (pair.first_chunk::<8>(), pair.last_chunk::<8>()) else { break };
-            state = fold(state ^ word(a), word(b) ^ MIX);
-        }
-        // Whatever the pairs left out lies within the last 16 bytes; the first stand for values shorter.
-        let before = value.len().checked_sub(16).and_then(|at| value.get(at..)?.first_chunk::<8>());
-        return fold(state ^ word(before.unwrap_or(first)), word(last) ^ MIX);
+    let (words, _) = value.as_chunks::<16>();
+    for pair in words {
+        let (Some(a), Some(b)) = (pair.first_chunk::<8>(), pair.last_chunk::<8>()) else { break };
+        state = fold(state ^ word(a), word(b) ^ MIX);
     }
-    if let (Some(first), Some(last)) = (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-        let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
-        return fold(state ^ both, MIX);
-    }
-    let few = value.iter().fold(0, |few, &byte| few << 8 | u64::from(byte));
-    fold(state ^ few, MIX)
+    // Whatever the pairs left out lies within the last 16 bytes; the first stand for values shorter.
+    let before = value.len().checked_sub(16).and_then(|at| value.get(at..)?.first_chunk::<8>());
+    let [first, last] = [before.or(value.first_chunk::<8>()), value.last_chunk::<8>()].map(|w| w.map_or(0, word));
+    fold(state ^ first, last ^ MIX)
 }
 
 #[cfg(test)]
@@ -285,16 +304,16 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_counts_in_the_hash() {
+    fn each_byte_counts_in_the_key() {
         for len in 1..70usize {
             let value = vec![0u8; len];
             let all: std::collections::HashSet<u64> = (0..len)
                 .map(|at| {
                     let mut other = value.clone();
                     other[at] = 1;
-                    hash_bytes(&other, 5)
+                    key(&other, 5)
                 })
-                .chain([hash_bytes(&value, 5), hash_bytes(&value[1..], 5)])
+                .chain([key(&value, 5), key(&value[1..], 5)])
                 .collect();
             assert_eq!(all.len(), len + 2, "of {len} bytes");
         }

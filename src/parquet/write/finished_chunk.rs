@@ -4,8 +4,8 @@ use super::bloom::BloomBuilder;
 use super::column_chunk::Chunk;
 use super::geospatial::Geospatial;
 use super::index;
+use super::memory::Segments;
 use super::options::PageVersion;
-use super::page::Segments;
 use crate::error::Result;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{

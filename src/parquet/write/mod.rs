@@ -24,6 +24,7 @@ mod finished_chunk;
 mod geospatial;
 mod index;
 mod kernel;
+mod memory;
 mod options;
 mod orders;
 mod page;
@@ -39,6 +40,7 @@ mod threads;
 mod validity;
 
 pub use file::{FileWriter, WrittenFile};
+pub use memory::WriterMemory;
 pub use options::{BloomFilters, ColumnOptions, Compatibility, FloatOrder, PageVersion, WriterOptions};
 pub use pause::PauseToken;
 pub use seal::{Encryption, EncryptionCipher};

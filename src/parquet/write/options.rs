@@ -7,6 +7,7 @@ use arrow_schema::DataType;
 
 use super::bloom;
 use super::choose;
+use super::memory::WriterMemory;
 use super::seal::Encryption;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
@@ -120,6 +121,8 @@ pub struct WriterOptions {
     pub encryption: Option<Encryption>,
     /// Threads that encode and compress columns, the caller's among them; 1. The file is the same with any number of them.
     pub threads: usize,
+    /// Memory that is shared with other writers, such as those of the files before and after; None: the file has its own.
+    pub memory: Option<WriterMemory>,
 }
 
 /// The Bloom filter of each chunk of a column: it tells whether a value can be among those of the chunk. It is worth its
@@ -216,6 +219,7 @@ impl Default for WriterOptions {
             bloom_filter: BloomFilters::Never,
             encryption: None,
             threads: 1,
+            memory: None,
         }
     }
 }
@@ -284,6 +288,13 @@ impl WriterOptions {
     #[must_use]
     pub fn with_encryption(mut self, encryption: Encryption) -> WriterOptions {
         self.encryption = Some(encryption);
+        self
+    }
+
+    /// Sets [`memory`](Self::memory).
+    #[must_use]
+    pub fn with_memory(mut self, memory: WriterMemory) -> WriterOptions {
+        self.memory = Some(memory);
         self
     }
 

@@ -12,6 +12,7 @@
 //!               values, compressed if that makes them shorter
 //! ```
 
+use super::memory::Segments;
 use crate::error::{Error, Result};
 use crate::parquet::compress::Compressor;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
@@ -75,12 +76,15 @@ pub(super) fn write(
     };
     let (levels, values) = body.split_at_checked(levels_bytes).unwrap_or((&[], body));
     scratch.clear();
-    scratch.extend_from_slice(levels);
-    compressor.compress(values, scratch)?;
-    // Only a v2 page can say that it is not compressed.
-    let is_compressed = scratch.len() < body.len();
+    if !compressor.is_none() {
+        scratch.extend_from_slice(levels);
+        compressor.compress(values, scratch)?;
+    }
+    let is_compressed = !compressor.is_none() && scratch.len() < body.len();
     let page = match kind {
+        // Only a v2 page can say that it is not compressed.
         Kind::DataV2 { .. } if !is_compressed => body,
+        _ if compressor.is_none() => body,
         _ => scratch.as_slice(),
     };
     let (of_page, of_header) = match kind {
@@ -141,7 +145,8 @@ pub(super) fn write(
         header = cipher.seal(of_header, number, &header)?;
     }
     let stored = size(header.len() + page.len())?;
-    out.append(&header, page);
+    out.append(&header);
+    out.append(page);
     Ok(PageBytes { raw: (header.len() + body.len()) as u64, stored })
 }
 
@@ -150,58 +155,17 @@ fn size(n: usize) -> Result<i32> {
         .map_err(|_| Error::limit(format!("a page of {n} bytes: 2147483647 is the most, values are too long")))
 }
 
-/// Bytes that grow at the end, in pieces: nothing is moved to grow, and little is allocated ahead.
-#[derive(Debug, Default)]
-pub(super) struct Segments {
-    segments: Vec<Vec<u8>>,
-    bytes: u64,
-}
-
-const SEGMENT_BYTES_MIN: usize = 4 << 10;
-const SEGMENT_BYTES_MAX: usize = 1 << 20;
-
-impl Segments {
-    fn append(&mut self, header: &[u8], page: &[u8]) {
-        let wanted = header.len() + page.len();
-        let last = match self.segments.last_mut() {
-            Some(last) if last.capacity() - last.len() >= wanted => last,
-            _ => {
-                let like_all = usize::try_from(self.bytes).unwrap_or(usize::MAX);
-                let capacity = wanted.max(like_all.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX));
-                self.segments.push_mut(Vec::with_capacity(capacity))
-            }
-        };
-        last.extend_from_slice(header);
-        last.extend_from_slice(page);
-        self.bytes += wanted as u64;
-    }
-
-    /// Bytes in it.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Bytes that it takes in memory.
-    pub fn memory_bytes(&self) -> usize {
-        self.segments.iter().map(Vec::capacity).sum()
-    }
-
-    /// Its pieces in order.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.segments.iter().map(Vec::as_slice)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::parquet::compress::Compression;
+    use crate::parquet::write::memory::WriterMemory;
 
     #[test]
     fn a_page_says_what_it_holds() {
         let body = vec![7u8; 1000];
         for (compression, crc) in [(Compression::Uncompressed, true), (Compression::Snappy, false)] {
-            let mut out = Segments::default();
+            let mut out = Segments::new(&WriterMemory::new(0));
             let mut compressor = Compressor::new(compression).expect("a compressor");
             let kind = Kind::Data { entries: 250, encoding: Encoding::Plain };
             let bytes = write(kind, &body, crc, None, &mut compressor, &mut Vec::new(), &mut out).expect("written");
@@ -217,19 +181,5 @@ mod tests {
             assert_eq!((data.num_values, data.encoding), (250, Encoding::Plain));
             assert!(compression != Compression::Uncompressed || page == body);
         }
-    }
-
-    #[test]
-    fn segments_keep_their_order_and_do_not_run_ahead() {
-        let mut out = Segments::default();
-        let mut all = Vec::new();
-        for i in 0..3000usize {
-            let page = vec![i as u8; i % 1000];
-            out.append(&[1], &page);
-            all.push(1);
-            all.extend(page);
-        }
-        assert_eq!(out.iter().flatten().copied().collect::<Vec<_>>(), all);
-        assert!(out.memory_bytes() < all.len() * 2 + SEGMENT_BYTES_MIN);
     }
 }

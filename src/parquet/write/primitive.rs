@@ -110,19 +110,21 @@ macro_rules! float {
                 const LANES: usize = 8;
                 let (none_low, none_high): ($t, $t) = $first;
                 let (low, high) = range.ends.unwrap_or((none_low, none_high));
-                let (mut lows, mut highs, mut nans) = ([low; LANES], [high; LANES], [0u32; LANES]);
+                let (mut lows, mut highs, mut has_nan) = ([low; LANES], [high; LANES], [false; LANES]);
                 let (blocks, rest) = values.as_chunks::<LANES>();
                 // Blocks of a known length become vectors.
                 let mut take = |block: &[$t]| {
                     lows.iter_mut().zip(block).for_each(|(low, v)| *low = if v < low { *v } else { *low });
                     highs.iter_mut().zip(block).for_each(|(high, v)| *high = if v > high { *v } else { *high });
-                    nans.iter_mut().zip(block).for_each(|(nans, v)| *nans += u32::from(v.is_nan()));
+                    has_nan.iter_mut().zip(block).for_each(|(has, v)| *has |= v.is_nan());
                 };
                 blocks.iter().for_each(|block| take(block));
                 take(rest);
                 let low = lows.into_iter().fold(low, |a, b| if b < a { b } else { a });
                 let high = highs.into_iter().fold(high, |a, b| if b > a { b } else { a });
-                range.nans += nans.iter().map(|&n| n as usize).sum::<usize>();
+                if has_nan.contains(&true) {
+                    range.nans += values.iter().filter(|v| v.is_nan()).count();
+                }
                 range.ends = Some((low, high));
             }
             fn widen_total(range: &mut Range<$t>, values: &[$t]) {

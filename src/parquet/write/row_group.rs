@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 
 use super::column_chunk::{ColumnWriter, Press};
 use super::finished_chunk::FinishedChunk;
+use super::memory::WriterMemory;
 use super::options::{ChunkOptions, WriterOptions};
 use super::seal::FileSeal;
 use super::threads;
@@ -27,6 +28,10 @@ pub(super) struct Presses {
     columns: Vec<(ChunkOptions, usize)>,
     /// How long each top-level column took the last time, where there are several threads.
     seconds: Vec<f32>,
+    /// Where pages lie until their row group closes.
+    memory: WriterMemory,
+    /// Whether other writers have a part in it.
+    is_shared: bool,
 }
 
 type PressSet = Vec<(Compression, Press)>;
@@ -51,6 +56,8 @@ impl Presses {
             sets: (0..threads).map(|_| set()).collect::<Result<_>>()?,
             columns,
             seconds: vec![0.0; schema.nodes.len()],
+            memory: options.memory.clone().unwrap_or_else(|| WriterMemory::new(options.row_group_bytes)),
+            is_shared: options.memory.is_some(),
         })
     }
 
@@ -63,13 +70,17 @@ impl Presses {
             let buffers = [&press.body, &press.scratch, &press.trial];
             buffers.iter().map(|b| b.capacity()).sum::<usize>() + press.compressor.memory_bytes()
         };
-        self.sets.iter().flatten().map(|(_, press)| of_press(press)).sum()
+        let presses = self.sets.iter().flatten().map(|(_, press)| of_press(press)).sum::<usize>();
+        if self.is_shared { presses } else { presses + self.memory.free_bytes() }
     }
 
     /// Lets go of buffers and of what compressors have gathered; the next page takes them anew.
     pub fn release(&mut self) -> Result<()> {
         for (compression, press) in self.sets.iter_mut().flatten() {
             *press = Press::new(*compression)?;
+        }
+        if !self.is_shared {
+            self.memory.release();
         }
         Ok(())
     }
@@ -101,14 +112,14 @@ impl RowGroupWriter {
         let mut columns = Vec::with_capacity(leaves.len());
         for (at, (leaf, (options, _))) in leaves.iter().zip(&presses.columns).enumerate() {
             let cipher = seal.map(|seal| seal.chunk(ordinal, at)).transpose()?.flatten();
-            columns.push(ColumnWriter::new(leaf, *options).with_cipher(cipher));
+            columns.push(ColumnWriter::new(leaf, *options, &presses.memory).with_cipher(cipher));
         }
         Ok(RowGroupWriter { columns, rows: 0 })
     }
 
     /// Takes all rows of batches of the file's schema.
     pub fn write(&mut self, batches: &[RecordBatch], schema: &ParquetSchema, presses: &mut Presses) -> Result<()> {
-        let Presses { sets, columns: options, seconds } = presses;
+        let Presses { sets, columns: options, seconds, .. } = presses;
         let mut columns = self.columns.as_mut_slice();
         let mut leaf = 0;
         let mut tasks = Vec::with_capacity(schema.nodes.len());

@@ -75,6 +75,26 @@ impl<'a> RowLevels<'a> {
     }
 }
 
+/// Adds to each level's count how often it stands.
+pub(super) fn count_levels(levels: &[u16], histogram: &mut [i64]) {
+    /// So few are counted one by one, with a vector of levels at a time.
+    const FEW: usize = 8;
+    if histogram.len() > FEW {
+        for &level in levels {
+            if let Some(count) = histogram.get_mut(usize::from(level)) {
+                *count += 1;
+            }
+        }
+        return;
+    }
+    // A count of so many has no more bits than a level.
+    for levels in levels.chunks(usize::from(u16::MAX)) {
+        for (level, count) in (0..).zip(histogram.iter_mut()) {
+            *count += i64::from(levels.iter().fold(0u16, |n, &l| n + u16::from(l == level)));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +120,20 @@ mod tests {
             (levels.rows_of(0, 0), levels.rows_of(0, 1), levels.rows_of(0, 2), levels.rows_of(3, 0)),
             (0, 3, 4, 0)
         );
+    }
+
+    #[test]
+    fn each_level_is_counted_however_many_there_are() {
+        for levels in [3u16, 8, 9, 40] {
+            let mut counts = vec![5; usize::from(levels)];
+            let stand: Vec<u16> = (0..200_000u64).map(|i| (i * i % 7919) as u16 % levels).collect();
+            count_levels(&stand, &mut counts);
+            for (level, count) in (0..).zip(counts) {
+                assert_eq!(count, 5 + stand.iter().filter(|&&l| l == level).count() as i64, "{level} of {levels}");
+            }
+        }
+        let mut counts = [0];
+        count_levels(&vec![0; 200_000], &mut counts);
+        assert_eq!(counts, [200_000]);
     }
 }
