@@ -18,6 +18,7 @@ use super::summary::Summary;
 use super::window::{FileRecipe, Files, FinishedFile, Finishing, OpenWindow};
 use crate::error::{Error, Result};
 use crate::log::{Log, Offset, PartitionId, RecordSpan};
+use crate::parquet::write::WriterMemory;
 use crate::table::{AddFile, PartitionValues, Table, partition};
 
 /// The tag of the files of a sink.
@@ -101,7 +102,8 @@ impl Sink {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let open: usize = self.open.values().map(OpenWindow::memory_bytes).sum();
-        open + self.finishing.memory_bytes() + self.dead.memory_bytes()
+        let free = self.options.writer.memory.as_ref().map_or(0, WriterMemory::free_bytes);
+        open + self.finishing.memory_bytes() + self.dead.memory_bytes() + free
     }
 
     /// Takes the next record of a partition, which is good.
@@ -235,6 +237,9 @@ impl Sink {
             self.open.values_mut().try_for_each(OpenWindow::settle)?;
         }
         while self.memory_bytes() > budget {
+            if self.release() {
+                continue;
+            }
             if self.finishing.len() > 0 {
                 self.take_finished()?;
                 continue;
@@ -256,6 +261,15 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Gives back what was kept for the pages to come; whether that was anything.
+    fn release(&self) -> bool {
+        let Some(memory) = self.options.writer.memory.as_ref().filter(|memory| memory.free_bytes() > 0) else {
+            return false;
+        };
+        memory.release();
+        true
     }
 
     /// Whether so many windows are closed that a commit is due.

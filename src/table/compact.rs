@@ -20,9 +20,10 @@ use super::actions::AddFile;
 use super::columns::Columns;
 use super::partition::PartitionValues;
 use super::{Snapshot, Table};
+use crate::MemoryBudget;
 use crate::error::{Error, Result};
 use crate::parquet::read::{FileReader, ReaderOptions, ScanOptions};
-use crate::parquet::write::{FileWriter, WriterOptions, WrittenFile};
+use crate::parquet::write::{FileWriter, WriterMemory, WriterOptions, WrittenFile};
 use crate::storage::is_not_found;
 
 /// Which files are compacted, and how. Start from the defaults and change fields.
@@ -129,6 +130,7 @@ impl Table {
     /// or protocol meanwhile; and what reading and writing meet. What was finished by then is committed, if that can be.
     pub fn compact(&mut self, options: &CompactOptions, stop: &AtomicBool) -> Result<CompactReport> {
         options.check()?;
+        let options = &options.of_many();
         self.refresh()?;
         self.snapshot.protocol.check_write(&self.snapshot.metadata, &self.snapshot.schema, Default::default())?;
         let groups = options.plan(&self.snapshot);
@@ -296,6 +298,15 @@ impl CompactOptions {
         ReaderOptions { memory_bytes: self.reader.memory_bytes.min(self.memory_bytes / 2), ..self.reader.clone() }
     }
 
+    /// The same, with buffers that go from file to file.
+    fn of_many(&self) -> CompactOptions {
+        let mut options = self.clone();
+        let bytes = options.reader().memory_bytes;
+        options.reader.memory.get_or_insert_with(|| MemoryBudget::new(bytes));
+        options.writer.memory.get_or_insert_with(|| WriterMemory::new(self.memory_bytes / FREE_PART));
+        options
+    }
+
     /// Which files become one: small ones of a partition, by the time at which they were made, up to the target together.
     fn plan(&self, snapshot: &Snapshot) -> Vec<Group> {
         let small = self.small_file_bytes.unwrap_or(self.target_file_bytes / 2);
@@ -341,6 +352,8 @@ fn rows_of(files: &Group) -> Option<u64> {
     files.iter().try_fold(0_u64, |sum, file| file.rows()?.checked_add(sum))
 }
 
+/// What of the memory is kept for the pages to come, at most.
+const FREE_PART: usize = 16;
 /// What the tags of this crate begin with.
 const OUR_TAGS: &str = "hypostyle.";
 /// Groups of one commit, at most: so that the end of a long run is not the end of all its work.

@@ -20,7 +20,7 @@ pub(super) trait Native: Copy + Default + 'static {
     /// Appends the values in an encoding that only some types have.
     fn put_as(encoding: Encoding, values: &[Self], out: &mut Vec<u8>) -> Result<()>;
     /// Takes the values into the range.
-    fn widen(range: &mut Range<Self>, values: &[Self], is_unsigned: bool);
+    fn widen_range(range: &mut Range<Self>, values: &[Self], is_unsigned: bool);
     /// The same by IEEE 754 total order; numbers that are no floats have no other order.
     fn widen_total(range: &mut Range<Self>, values: &[Self]);
     /// The range's ends as bounds of statistics; with `is_total`, zeros keep their signs.
@@ -64,7 +64,7 @@ macro_rules! integer {
                 }
                 Ok(())
             }
-            fn widen(range: &mut Range<$t>, values: &[$t], is_unsigned: bool) {
+            fn widen_range(range: &mut Range<$t>, values: &[$t], is_unsigned: bool) {
                 // The top bit flipped, unsigned numbers order as signed ones.
                 let flip = if is_unsigned { <$t>::MIN } else { 0 };
                 let Some(&first) = values.first() else { return };
@@ -75,7 +75,7 @@ macro_rules! integer {
                 range.ends = Some((low ^ flip, high ^ flip));
             }
             fn widen_total(range: &mut Range<$t>, values: &[$t]) {
-                <$t>::widen(range, values, false);
+                <$t>::widen_range(range, values, false);
             }
             fn bounds(low: $t, high: $t, _: bool) -> (Vec<u8>, Vec<u8>) {
                 (low.to_le_bytes().to_vec(), high.to_le_bytes().to_vec())
@@ -102,7 +102,7 @@ macro_rules! float {
             fn put_as(encoding: Encoding, values: &[$t], out: &mut Vec<u8>) -> Result<()> {
                 ($put_as)(encoding, values, out)
             }
-            fn widen(range: &mut Range<$t>, values: &[$t], _: bool) {
+            fn widen_range(range: &mut Range<$t>, values: &[$t], _: bool) {
                 if values.is_empty() {
                     return;
                 }
@@ -248,7 +248,7 @@ impl<T: Native> Primitives<T> {
         if self.statistics {
             match self.order {
                 ValueOrder::FloatTotal => T::widen_total(&mut self.range, values),
-                order => T::widen(&mut self.range, values, order == ValueOrder::Unsigned),
+                order => T::widen_range(&mut self.range, values, order == ValueOrder::Unsigned),
             }
         }
         match &mut self.dictionary {

@@ -8,6 +8,7 @@ use arrow_schema::{Schema, SchemaRef};
 use arrow_select::filter::{filter, filter_record_batch};
 
 use super::project;
+use crate::MemoryBudget;
 use crate::error::{Error, Result};
 use crate::parquet::read::{self, ColumnCounts, FileReader, ReaderOptions, ScanCounts};
 use crate::predicate::{BoundPredicate, Predicate};
@@ -31,6 +32,8 @@ pub(super) struct Job {
     /// Conditions that all must hold.
     pub conditions: Vec<Predicate>,
     pub reader: ReaderOptions,
+    /// Of all files together, whose buffers go from one to the next.
+    pub memory: MemoryBudget,
 }
 
 /// A file to open.
@@ -82,7 +85,7 @@ impl Job {
         let input = self.storage.open(&file.path).map_err(|e| self.missing(file, e))?;
         let name = input.name().to_owned();
         let in_file = |e: Error| e.in_file(name.clone());
-        let reader = FileReader::open(input, self.reader.clone()).map_err(in_file)?;
+        let reader = FileReader::open(input, self.reader.clone().with_memory(self.memory.clone())).map_err(in_file)?;
         let conditions: &[Predicate] = if *all_match { &[] } else { &self.conditions };
         let (pushed, rest): (Vec<Predicate>, Vec<Predicate>) =
             conditions.iter().cloned().partition(|condition| self.is_of_file(condition, reader.schema()));

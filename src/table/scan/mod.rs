@@ -100,9 +100,9 @@ impl Table {
             files = part.of_files(files)?;
         }
         let total = snapshot.files.len() as u64;
-        // One budget for all files, of which buffers go from one to the next.
         let mut reader = options.reader;
-        reader.memory.get_or_insert_with(|| MemoryBudget::new(reader.memory_bytes));
+        let bytes = reader.memory_bytes;
+        let memory = reader.memory.take().map_or_else(|| MemoryBudget::new(bytes), |whole| whole.part(bytes));
         let job = Job {
             storage: Arc::clone(&self.storage),
             version: snapshot.version,
@@ -116,6 +116,7 @@ impl Table {
                 other => other.into_iter().collect(),
             },
             reader,
+            memory,
         };
         Ok(TableScan {
             job: Arc::new(job),

@@ -17,7 +17,6 @@ use std::thread::JoinHandle;
 use arrow_array::RecordBatch;
 
 use super::file::{Job, Planned};
-use crate::MemoryBudget;
 use crate::budget::Reservation;
 use crate::error::{Error, Result};
 use crate::parquet::read::{ColumnCounts, ScanCounts};
@@ -37,12 +36,10 @@ pub(super) struct Parallel {
 }
 
 struct Shared {
-    /// Its reader takes memory of the budget that all share.
     job: Arc<Job>,
     files: Vec<Planned>,
     /// That read each file.
     threads_of_file: usize,
-    memory: MemoryBudget,
     is_ordered: bool,
     state: Mutex<State>,
     changed: Condvar,
@@ -74,16 +71,11 @@ struct Done {
 
 impl Parallel {
     pub(super) fn new(job: &Arc<Job>, files: Vec<Planned>, threads: usize, is_ordered: bool) -> Result<Parallel> {
-        let mut job = Job::clone(job);
-        let bytes = job.reader.memory_bytes;
-        let memory = job.reader.memory.as_ref().map_or_else(|| MemoryBudget::new(bytes), |whole| whole.part(bytes));
-        job.reader.memory = Some(memory.clone());
         let workers = threads.min(files.len());
         let shared = Arc::new(Shared {
-            job: Arc::new(job),
+            job: Arc::clone(job),
             threads_of_file: threads / workers.max(1),
             files,
-            memory,
             is_ordered,
             state: Mutex::new(State { workers, ..State::default() }),
             changed: Condvar::new(),
@@ -272,13 +264,13 @@ impl Worker<'_> {
     /// Hands a batch over, when there is room for it; false if nobody wants it.
     fn give(&self, number: usize, batch: RecordBatch) -> bool {
         let bytes = batch.get_array_memory_size();
-        let mut memory = self.shared.memory.reservation();
+        let mut memory = self.shared.job.memory.reservation();
         let mut state = self.shared.lock();
         loop {
             if state.is_cancelled || state.is_full {
                 return false;
             }
-            let fits = state.waiting_bytes.saturating_add(bytes) <= self.shared.memory.limit() / 2;
+            let fits = state.waiting_bytes.saturating_add(bytes) <= self.shared.job.memory.limit() / 2;
             if fits && memory.resize(bytes).is_ok() {
                 state.waiting_bytes += bytes;
                 break;
