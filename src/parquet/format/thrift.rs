@@ -363,7 +363,8 @@ impl Value for String {
         let bytes = r.binary()?;
         // A byte that is no UTF-8 becomes three.
         r.take_memory(bytes.len())?;
-        Ok(String::from_utf8_lossy(bytes).into_owned())
+        // Nearly all are; to look for what is not takes several times as long.
+        Ok(str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned))
     }
     fn write(&self, w: &mut Writer) {
         put_varint(&mut w.out, self.len() as u64);

@@ -1,6 +1,7 @@
 //! Buffers that arrays share and give back when the last of them is dropped, for what is read next: fresh memory costs several times
 //! what it costs to fill it, and memory that one thread allocates and another frees is mostly fresh.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_buffer::{ArrowNativeType, ToByteSlice as _};
@@ -9,7 +10,14 @@ use bytes::Bytes;
 /// Where the buffers of one column come back to.
 #[derive(Debug, Clone)]
 pub(super) struct Spare<T = u8> {
-    buffers: Arc<Mutex<Vec<Vec<T>>>>,
+    waiting: Arc<Waiting<T>>,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    buffers: Mutex<Vec<Vec<T>>>,
+    /// What they take: asked for each page, while most columns never lend anything.
+    bytes: AtomicUsize,
 }
 
 /// Buffers that wait at most: those of the batch before.
@@ -17,7 +25,7 @@ const SPARE_MAX: usize = 2;
 
 impl<T> Default for Spare<T> {
     fn default() -> Spare<T> {
-        Spare { buffers: Arc::default() }
+        Spare { waiting: Arc::new(Waiting { buffers: Mutex::default(), bytes: AtomicUsize::new(0) }) }
     }
 }
 
@@ -29,17 +37,28 @@ impl<T: ArrowNativeType> Spare<T> {
 
     /// A buffer that came back, with whatever is in it, or an empty one.
     pub(super) fn take(&self) -> Vec<T> {
-        self.lock().pop().unwrap_or_default()
+        if self.bytes() == 0 {
+            return Vec::new();
+        }
+        let mut buffers = self.lock();
+        let buffer = buffers.pop().unwrap_or_default();
+        self.count(&buffers);
+        buffer
     }
 
     /// What waits, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.lock().iter().map(|buffer| buffer.capacity().saturating_mul(size_of::<T>())).sum()
+        self.waiting.bytes.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, buffers: &[Vec<T>]) {
+        let bytes = buffers.iter().map(|buffer| buffer.capacity().saturating_mul(size_of::<T>())).sum();
+        self.waiting.bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
         // Nothing panics while it is held.
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,6 +79,7 @@ impl<T: ArrowNativeType> Drop for Lent<T> {
         let mut buffers = self.spare.lock();
         if buffers.len() < SPARE_MAX {
             buffers.push(std::mem::take(&mut self.values));
+            self.spare.count(&buffers);
         }
     }
 }
