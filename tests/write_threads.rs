@@ -17,7 +17,7 @@ use bytes::Bytes;
 use generate::nested::array;
 use generate::{Random, every_type};
 use hypostyle::parquet::compress::Compression;
-use hypostyle::parquet::write::{BloomFilters, ColumnOptions, FileWriter, WriterOptions};
+use hypostyle::parquet::write::{BloomFilters, ColumnOptions, FileWriter, WriterMemory, WriterOptions};
 use hypostyle::storage::{Memory, Storage};
 
 /// A column of every type, plain and in a list, and a struct of several; enough rows that threads are worth while.
@@ -66,6 +66,35 @@ fn the_file_is_the_same_with_any_number_of_threads() {
             assert!(one == write(&batches, options.clone().with_threads(threads)), "{threads} threads");
         }
     }
+}
+
+/// Files side by side and one after another, of pieces that others had before.
+#[test]
+fn the_file_is_the_same_of_shared_memory() {
+    let batches = batches(2);
+    let options = WriterOptions::default().with_row_group_rows(1100).with_page_rows(100);
+    let alone = write(&batches, options.clone());
+    let memory = WriterMemory::new(2 << 20);
+    let options = options.with_memory(memory.clone());
+    std::thread::scope(|scope| {
+        for threads in [1, 1, 2] {
+            let (batches, alone, options) = (&batches, &alone, options.clone().with_threads(threads));
+            scope.spawn(move || (0..3).for_each(|_| assert!(write(batches, options.clone()) == *alone)));
+        }
+    });
+    let free = memory.free_bytes();
+    assert!((1..=2 << 20).contains(&free), "{free}");
+
+    // A file that is given up gives its pieces back as well.
+    memory.release();
+    let mut writer = FileWriter::new(Memory::new().create("f").unwrap(), batches[0].schema(), options).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.flush().unwrap();
+    let rest = memory.free_bytes();
+    batches[..1].iter().for_each(|batch| writer.write(batch).unwrap());
+    assert!(memory.free_bytes() < rest, "{rest}");
+    drop(writer);
+    assert!(memory.free_bytes() >= rest, "{rest}");
 }
 
 /// Rows wait until there are enough for threads, but never beyond where a row group closes.

@@ -233,16 +233,18 @@ fn key(value: &[u8], seed: u64) -> u64 {
 #[inline]
 fn hash_bytes(value: &[u8], seed: u64) -> u64 {
     let mut state = seed ^ (value.len() as u64).wrapping_mul(MIX);
+    // Both factors are secret: whoever can make one of them 0 makes every product 0.
+    let secret = seed.rotate_left(32) ^ MIX;
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     let (words, _) = value.as_chunks::<16>();
     for pair in words {
         let (Some(a), Some(b)) = (pair.first_chunk::<8>(), pair.last_chunk::<8>()) else { break };
-        state = fold(state ^ word(a), word(b) ^ MIX);
+        state = fold(state ^ word(a), word(b) ^ secret);
     }
     // Whatever the pairs left out lies within the last 16 bytes; the first stand for values shorter.
     let before = value.len().checked_sub(16).and_then(|at| value.get(at..)?.first_chunk::<8>());
     let [first, last] = [before.or(value.first_chunk::<8>()), value.last_chunk::<8>()].map(|w| w.map_or(0, word));
-    fold(state ^ first, last ^ MIX)
+    fold(state ^ first, last ^ secret)
 }
 
 #[cfg(test)]
@@ -300,6 +302,15 @@ mod tests {
                 other[at] ^= 0x80;
                 assert!(!equal(&value, &other), "byte {at} of {len}");
             }
+        }
+    }
+
+    #[test]
+    fn no_word_that_is_known_hides_the_others() {
+        for len in [12, 16, 24, 40] {
+            let of = |i: u32| [&i.to_le_bytes()[..], &vec![0; len - 12], &MIX.to_le_bytes()].concat();
+            let all: std::collections::HashSet<u64> = (0..1000).map(|i| key(&of(i), *SEED)).collect();
+            assert_eq!(all.len(), 1000, "of {len} bytes");
         }
     }
 
