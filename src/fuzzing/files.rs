@@ -11,7 +11,7 @@ use crate::parquet::compress::Compression;
 use crate::parquet::read::{FileReader, Pruning, ReaderOptions, ScanOptions};
 use crate::parquet::write::{BloomFilters, Compatibility, FileWriter, WriterOptions};
 use crate::predicate::{Predicate, col};
-use crate::storage::{Memory, Storage};
+use crate::storage::{Local, Memory, Storage};
 
 /// Rows that a scan may give: a run of nulls is cheap to claim.
 const ROWS_MAX: u64 = 20_000;
@@ -71,14 +71,49 @@ pub(super) fn file(bytes: &[u8]) {
     read(bytes);
 }
 
-/// A valid file with bytes of it changed, and the checksums of its pages made right: numbers of two bytes say where, one what.
+/// A valid file with bytes of it changed.
 pub(super) fn edited(bytes: &[u8]) {
+    if let Some(changed) = edit(bytes) {
+        read(&changed);
+    }
+}
+
+/// The same on a disk, through a memory map: its batches are those of the bytes in memory, and outlive the file.
+pub(super) fn mapped(bytes: &[u8]) {
+    let Some(changed) = edit(bytes) else { return };
+    let batches = |storage: &dyn Storage, name: &str| -> Result<Vec<RecordBatch>> {
+        let options = ReaderOptions::default().with_memory_bytes(64 << 20).with_batch_rows(100).with_views(true);
+        FileReader::open(storage.open(name)?, options)?.scan(ScanOptions::default().with_limit(ROWS_MAX))?.collect()
+    };
+    let name = format!("hypostyle-fuzzing-{}-{:?}", std::process::id(), std::thread::current().id());
+    let on_disk = || -> Result<Result<Vec<RecordBatch>>> {
+        let disk = Local::new(std::env::temp_dir())?;
+        let mut file = disk.create(&name)?;
+        file.append(&changed)?;
+        file.finish()?;
+        let mapped = batches(&disk, &name);
+        disk.remove(&name)?;
+        Ok(mapped)
+    };
+    let mapped = on_disk();
+    assert!(mapped.is_ok(), "the folder for temporary files: {:?}", mapped.err());
+    let memory = Memory::new();
+    assert!(memory.put("f", changed).is_ok());
+    match (mapped, batches(&memory, "f")) {
+        (Ok(Ok(mapped)), Ok(whole)) => assert_eq!(mapped, whole),
+        (Ok(Err(mapped)), Err(whole)) => assert_eq!(mapped.message(), whole.message()),
+        (mapped, whole) => assert!(mapped.is_err(), "mapped {mapped:?}, in memory {whole:?}"),
+    }
+}
+
+/// A valid file with bytes of it changed, and the checksums of its pages made right: numbers of two bytes say where, one what.
+fn edit(bytes: &[u8]) -> Option<Vec<u8>> {
     static VALID: OnceLock<Vec<Valid>> = OnceLock::new();
     let valid = VALID.get_or_init(|| {
         [Compatibility::Universal, Compatibility::Modern, Compatibility::Preview].map(Valid::new).into()
     });
     let mut input = Input(bytes);
-    let Some(valid) = valid.get(usize::from(input.byte()) % valid.len()) else { return };
+    let valid = valid.get(usize::from(input.byte()) % valid.len())?;
     let mut changed = valid.bytes.clone();
     while !input.is_empty() {
         let (at, value) = (usize::from(input.short()), input.byte());
@@ -94,7 +129,7 @@ pub(super) fn edited(bytes: &[u8]) {
             place.copy_from_slice(&five_bytes(sum));
         }
     }
-    read(&changed);
+    Some(changed)
 }
 
 /// A file, with the places of its pages' bodies and of their checksums.

@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("codecs", encodings::codecs),
     ("file", files::file),
     ("edited_file", files::edited),
+    ("mapped_file", files::mapped),
     ("pruned_scan", files::pruned),
     ("condition", text::condition),
     ("table_log", text::table_log),
