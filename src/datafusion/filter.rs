@@ -198,8 +198,8 @@ impl Converter<'_> {
 }
 
 /// A comparison with a constant.
-fn compare(column: ColumnPath, data_type: &DataType, op: Comparison, value: &ScalarValue) -> Option<Filter> {
-    let value = literal(value, data_type)?;
+fn compare(column: ColumnPath, data_type: &DataType, op: Comparison, constant: &ScalarValue) -> Option<Filter> {
+    let value = literal(constant, data_type)?;
     let is_float = plain(data_type).is_floating();
     let zero_or_nan = differs(&value, data_type);
     if !is_float || matches!(value, Literal::Null) {
@@ -213,6 +213,8 @@ fn compare(column: ColumnPath, data_type: &DataType, op: Comparison, value: &Sca
         Comparison::Eq => wider(compare(op)),
         // Rows with the other zero, or another NaN, are unequal there and equal here.
         Comparison::NotEq => None,
+        // It is less than everything there.
+        Comparison::Gt | Comparison::GtEq if is_negative_nan(constant) => None,
         Comparison::Gt | Comparison::GtEq if zero_or_nan => wider(compare(Comparison::GtEq)),
         Comparison::Gt | Comparison::GtEq => wider(compare(op)),
         Comparison::Lt | Comparison::LtEq if value == Literal::NaN => None,
@@ -229,6 +231,16 @@ fn differs(value: &Literal, data_type: &DataType) -> bool {
             Literal::Number(number) => is_zero(number),
             _ => false,
         }
+}
+
+fn is_negative_nan(value: &ScalarValue) -> bool {
+    match value {
+        ScalarValue::Float16(Some(v)) => v.is_nan() && v.is_sign_negative(),
+        ScalarValue::Float32(Some(v)) => v.is_nan() && v.is_sign_negative(),
+        ScalarValue::Float64(Some(v)) => v.is_nan() && v.is_sign_negative(),
+        ScalarValue::Dictionary(_, value) => is_negative_nan(value),
+        _ => false,
+    }
 }
 
 /// The type of the values, without a dictionary.

@@ -110,6 +110,8 @@ pub const CONDITIONS: &[(char, &str)] = &[
     ('~', "f > 'NaN'::double"),
     ('~', "f >= 'NaN'::double"),
     ('-', "f < 'NaN'::double"),
+    ('-', "f > -('NaN'::double)"),
+    ('-', "f >= -('NaN'::double)"),
     ('~', "f < 'Infinity'::double"),
     ('~', "f > '-Infinity'::double"),
     ('=', "f = 'Infinity'::double"),
