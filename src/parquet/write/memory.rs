@@ -59,13 +59,12 @@ impl WriterMemory {
     fn take(&self, size: usize) -> Vec<u8> {
         let bytes = PIECE_BYTES_MIN << size;
         let mut free = self.lock();
-        match free.sizes.get_mut(size).and_then(Vec::pop) {
-            Some(piece) => {
-                free.bytes -= bytes;
-                piece
-            }
-            None => Vec::with_capacity(bytes),
+        if let Some(piece) = free.sizes.get_mut(size).and_then(Vec::pop) {
+            free.bytes -= bytes;
+            return piece;
         }
+        drop(free);
+        Vec::with_capacity(bytes)
     }
 
     fn give_back(&self, pieces: impl Iterator<Item = Vec<u8>>) {
@@ -80,7 +79,7 @@ impl WriterMemory {
         }
         // What there is most of is least likely to be wanted again.
         while free.bytes > self.shared.bytes_max
-            && let Some(most) = free.sizes.iter_mut().max_by_key(|alike| alike.iter().map(Vec::capacity).sum::<usize>())
+            && let Some((_, most)) = (0..).zip(&mut free.sizes).max_by_key(|(size, alike)| alike.len() << size)
             && let Some(piece) = most.pop()
         {
             free.bytes -= piece.capacity();
