@@ -230,6 +230,21 @@ fn a_dictionary_that_fills_over_several_pages_is_kept() {
 }
 
 #[test]
+fn a_dictionary_of_some_megabytes_is_kept_where_it_pays() {
+    // Sessions: each comes a few times, and there are more of them than a megabyte holds.
+    let mut random = Random::new(8);
+    let words: Vec<String> = (0..60_000).map(|_| format!("{:016x}{:016x}", random.next(), random.next())).collect();
+    let sessions =
+        StringArray::from_iter_values((0..300_000).map(|_| &words[random.below(words.len() as u64) as usize]));
+    let batch = one(sessions);
+    let (bytes, chunks) = write(&batch, WriterOptions::default());
+    assert!(data_pages(&chunks[0]).iter().all(|(_, encoding, _)| *encoding == Encoding::RleDictionary));
+    assert_eq!(read(&bytes), batch);
+    let (small, _) = write(&batch, WriterOptions::default().with_dictionary_bytes(1 << 20));
+    assert!(bytes.len() * 2 < small.len(), "{} bytes, {} with a small dictionary", bytes.len(), small.len());
+}
+
+#[test]
 fn pages_of_huge_strings_keep_their_limits() {
     // One of 10 MiB among small ones, and a list of three of 2 MiB: each has a page of its own, and begins with a row.
     let huge = |n: usize| "x".repeat(n << 20);

@@ -97,7 +97,7 @@ pub struct WriterOptions {
     pub page_bytes_least: usize,
     /// Whether columns are written through a dictionary while it pays; true.
     pub dictionary: bool,
-    /// A dictionary that reaches this many bytes is given up; 1 MiB.
+    /// A dictionary that reaches this many bytes is given up; 4 MiB.
     pub dictionary_bytes: usize,
     /// Whether statistics of chunks and the page index are written; true.
     pub statistics: bool,
@@ -207,7 +207,7 @@ impl Default for WriterOptions {
             page_rows_least: 32 << 10,
             page_bytes_least: 64 << 10,
             dictionary: true,
-            dictionary_bytes: 1 << 20,
+            dictionary_bytes: 4 << 20,
             statistics: true,
             crc: true,
             float_order: FloatOrder::Value,
