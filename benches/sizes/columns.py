@@ -102,6 +102,12 @@ def lists():
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(skewed(25, 20_000, int(offsets[-1])), pa.int64()))
 
 
+def sessions():
+    # Ids in hexadecimal, each of which comes four times or so before it ends, among two thousand others.
+    a, b = noise(26), noise(27)
+    return pa.array([f"{a[i]:016x}{b[i]:016x}" for i in np.arange(ROWS) // 4 + below(28, 2000)])
+
+
 KINDS = {
     "sorted ids": sorted_ids,
     "timestamps": timestamps,
@@ -114,5 +120,6 @@ KINDS = {
     "random floats": random_floats,
     "UUIDs, 16 bytes": uuid_bytes,
     "UUIDs, text": uuid_text,
+    "sessions": sessions,
     "lists": lists,
 }
