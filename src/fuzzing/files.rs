@@ -19,8 +19,12 @@ const ROWS_MAX: u64 = 20_000;
 fn open(bytes: &[u8], views: bool) -> Result<FileReader> {
     let storage = Memory::new();
     storage.put("f", bytes.to_vec())?;
+    open_in(&storage, "f", views)
+}
+
+fn open_in(storage: &dyn Storage, name: &str, views: bool) -> Result<FileReader> {
     let options = ReaderOptions::default().with_memory_bytes(64 << 20).with_batch_rows(100).with_views(views);
-    FileReader::open(storage.open("f")?, options)
+    FileReader::open(storage.open(name)?, options)
 }
 
 /// Reads a file in every way.
@@ -81,25 +85,21 @@ pub(super) fn edited(bytes: &[u8]) {
 /// The same on a disk, through a memory map: its batches are those of the bytes in memory, and outlive the file.
 pub(super) fn mapped(bytes: &[u8]) {
     let Some(changed) = edit(bytes) else { return };
-    let batches = |storage: &dyn Storage, name: &str| -> Result<Vec<RecordBatch>> {
-        let options = ReaderOptions::default().with_memory_bytes(64 << 20).with_batch_rows(100).with_views(true);
-        FileReader::open(storage.open(name)?, options)?.scan(ScanOptions::default().with_limit(ROWS_MAX))?.collect()
-    };
+    let batches =
+        |file: FileReader| file.scan(ScanOptions::default().with_limit(ROWS_MAX))?.collect::<Result<Vec<_>>>();
     let name = format!("hypostyle-fuzzing-{}-{:?}", std::process::id(), std::thread::current().id());
     let on_disk = || -> Result<Result<Vec<RecordBatch>>> {
         let disk = Local::new(std::env::temp_dir())?;
         let mut file = disk.create(&name)?;
         file.append(&changed)?;
         file.finish()?;
-        let mapped = batches(&disk, &name);
+        let mapped = open_in(&disk, &name, true).and_then(batches);
         disk.remove(&name)?;
         Ok(mapped)
     };
     let mapped = on_disk();
     assert!(mapped.is_ok(), "the folder for temporary files: {:?}", mapped.err());
-    let memory = Memory::new();
-    assert!(memory.put("f", changed).is_ok());
-    match (mapped, batches(&memory, "f")) {
+    match (mapped, open(&changed, true).and_then(batches)) {
         (Ok(Ok(mapped)), Ok(whole)) => assert_eq!(mapped, whole),
         (Ok(Err(mapped)), Err(whole)) => assert_eq!(mapped.message(), whole.message()),
         (mapped, whole) => assert!(mapped.is_err(), "mapped {mapped:?}, in memory {whole:?}"),

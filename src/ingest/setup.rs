@@ -18,7 +18,6 @@ use super::state::{Ledger, PartitionState, Rules};
 use super::window::FileRecipe;
 use crate::error::{Error, Result};
 use crate::log::{Log, Offset, Partition, PartitionId, Poll};
-use crate::parquet::write::WriterMemory;
 use crate::storage::Storage;
 use crate::table::{CreateOptions, Table};
 
@@ -44,7 +43,7 @@ impl Ingest {
         if options.max_open_age.is_none() && partitions.iter().any(|partition| partition.unbounded) {
             options.max_open_age = Some(UNBOUNDED_OPEN_AGE);
         }
-        options.writer.memory.get_or_insert_with(|| WriterMemory::new(options.memory_bytes / FREE_PART));
+        options.writer.share_memory(options.memory_bytes);
         let place = table.name();
         let mut ahead = BTreeMap::new();
         let (table, dead) = loop {
@@ -316,7 +315,5 @@ fn stays_open(partition: &Partition, partitions: &[Partition]) -> bool {
 const FIRST_BYTES: usize = 16 << 10;
 const FIRST_BYTES_ALL: usize = 16 << 20;
 const OPEN_PARTITIONS: usize = 32;
-/// What of the memory is kept for the pages to come, at most.
-const FREE_PART: usize = 16;
 /// For sources that may never end, unless told otherwise.
 const UNBOUNDED_OPEN_AGE: Duration = Duration::from_secs(15 * 60);

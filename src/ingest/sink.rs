@@ -237,7 +237,8 @@ impl Sink {
             self.open.values_mut().try_for_each(OpenWindow::settle)?;
         }
         while self.memory_bytes() > budget {
-            if self.release() {
+            // What was kept for the pages to come goes first.
+            if self.options.writer.memory.as_ref().is_some_and(WriterMemory::release) {
                 continue;
             }
             if self.finishing.len() > 0 {
@@ -261,15 +262,6 @@ impl Sink {
             }
         }
         Ok(())
-    }
-
-    /// Gives back what was kept for the pages to come; whether that was anything.
-    fn release(&self) -> bool {
-        let Some(memory) = self.options.writer.memory.as_ref().filter(|memory| memory.free_bytes() > 0) else {
-            return false;
-        };
-        memory.release();
-        true
     }
 
     /// Whether so many windows are closed that a commit is due.

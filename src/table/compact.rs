@@ -23,7 +23,7 @@ use super::{Snapshot, Table};
 use crate::MemoryBudget;
 use crate::error::{Error, Result};
 use crate::parquet::read::{FileReader, ReaderOptions, ScanOptions};
-use crate::parquet::write::{FileWriter, WriterMemory, WriterOptions, WrittenFile};
+use crate::parquet::write::{FileWriter, WriterOptions, WrittenFile};
 use crate::storage::is_not_found;
 
 /// Which files are compacted, and how. Start from the defaults and change fields.
@@ -188,7 +188,7 @@ impl Table {
             let input = self.storage.open(&file.path)?;
             let name = input.name().to_owned();
             let in_file = |e: Error| e.in_file(name.clone());
-            let reader = FileReader::open(input, options.reader()).map_err(in_file)?;
+            let reader = FileReader::open(input, options.reader.clone()).map_err(in_file)?;
             if let Some(told) = file.rows().filter(|&told| told != reader.rows()) {
                 let message = format!("the log tells of {told} rows, the file has {}", reader.rows());
                 return Err(in_file(Error::corrupt(message)));
@@ -294,16 +294,13 @@ impl CompactOptions {
         Err(Error::invalid(message))
     }
 
-    fn reader(&self) -> ReaderOptions {
-        ReaderOptions { memory_bytes: self.reader.memory_bytes.min(self.memory_bytes / 2), ..self.reader.clone() }
-    }
-
-    /// The same, with buffers that go from file to file.
+    /// The same, with half of the memory for reading at most, and buffers that go from file to file.
     fn of_many(&self) -> CompactOptions {
         let mut options = self.clone();
-        let bytes = options.reader().memory_bytes;
+        let bytes = self.reader.memory_bytes.min(self.memory_bytes / 2);
+        options.reader.memory_bytes = bytes;
         options.reader.memory.get_or_insert_with(|| MemoryBudget::new(bytes));
-        options.writer.memory.get_or_insert_with(|| WriterMemory::new(self.memory_bytes / FREE_PART));
+        options.writer.share_memory(self.memory_bytes);
         options
     }
 
@@ -352,8 +349,6 @@ fn rows_of(files: &Group) -> Option<u64> {
     files.iter().try_fold(0_u64, |sum, file| file.rows()?.checked_add(sum))
 }
 
-/// What of the memory is kept for the pages to come, at most.
-const FREE_PART: usize = 16;
 /// What the tags of this crate begin with.
 const OUR_TAGS: &str = "hypostyle.";
 /// Groups of one commit, at most: so that the end of a long run is not the end of all its work.

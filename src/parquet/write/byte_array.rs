@@ -105,10 +105,11 @@ impl ByteArrays {
         }
     }
 
-    /// How many of these values, from the first on, the open page has room for.
-    pub fn fit(&self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> usize {
+    /// How many of these values, from the first on, the open page has room for, and their own bytes.
+    pub fn fit(&self, source: impl Source, values: Range<usize>, limits: &ChunkOptions) -> (usize, usize) {
         let taken = self.bytes as usize + self.values * LENGTH_BYTES;
-        source.fit(values, limits.page_bytes.saturating_sub(taken), LENGTH_BYTES).0
+        let room = limits.page_bytes.saturating_sub(taken).min(VALUE_BYTES_MAX);
+        source.fit(values, room, LENGTH_BYTES)
     }
 
     /// Takes values, whatever room there is.
@@ -144,9 +145,7 @@ impl ByteArrays {
         page_is_empty: bool,
         limits: &ChunkOptions,
     ) -> Result<(usize, bool)> {
-        let taken = self.bytes as usize + self.values * LENGTH_BYTES;
-        let room = limits.page_bytes.saturating_sub(taken).min(VALUE_BYTES_MAX);
-        let (count, bytes) = source.fit(rows.clone(), room, LENGTH_BYTES);
+        let (count, bytes) = self.fit(source, rows.clone(), limits);
         if count == 0 && page_is_empty && !rows.is_empty() {
             let one = rows.start..rows.start + 1;
             return self.push_rows(source, one.clone(), |_| true, one, true, limits);

@@ -7,7 +7,7 @@
 
 use super::options::{ChunkOptions, Compatibility};
 use crate::error::Result;
-use crate::parquet::compress::{Compression, Compressor};
+use crate::parquet::compress::Compressor;
 use crate::parquet::encoding::dictionary;
 use crate::parquet::format::{Encoding, Type};
 
@@ -63,7 +63,6 @@ fn candidates(physical: Type, compatibility: Compatibility) -> &'static [Encodin
 /// Where encodings are tried: the column's compressor, and buffers.
 pub(super) struct Trial<'a> {
     pub compressor: &'a mut Compressor,
-    pub compression: Compression,
     pub encoded: &'a mut Vec<u8>,
     pub compressed: &'a mut Vec<u8>,
     /// Whether the chunk ends with the page.
@@ -84,7 +83,7 @@ impl Trial<'_> {
     }
 
     fn is_raw(&self) -> bool {
-        self.compression == Compression::Uncompressed
+        self.compressor.is_none()
     }
 }
 

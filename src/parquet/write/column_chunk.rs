@@ -423,12 +423,12 @@ impl Chunk {
                 // A row's values stay together: it opens a page of its own rather than overfill the open one.
                 Rows::Nested(levels) => {
                     let count = (rows.len() - at).min(self.rows_room());
-                    let values = levels.values(at..at + count);
-                    let fit = kernel.fit(source, values.clone(), &self.options);
-                    let taken = match levels.rows_of(at, fit).min(count) {
-                        0 if self.page_rows == 0 => 1,
-                        taken => taken,
-                    };
+                    let (room, _) = kernel.fit(source, levels.values(at..at + count), &self.options);
+                    let taken = self.step(rows, at, room);
+                    if self.must_close_before(rows, at, taken, room) {
+                        self.close_page(kernel, false, press)?;
+                        continue;
+                    }
                     kernel.push_values(source, levels.values(at..at + taken), &self.options)?;
                     (taken, taken < count)
                 }
@@ -526,7 +526,6 @@ impl Chunk {
         let (rep_bytes, def_bytes) = self.put_levels(body);
         let mut trial = Trial {
             compressor: &mut press.compressor,
-            compression: self.options.compression,
             encoded: &mut press.trial,
             compressed: &mut press.scratch,
             is_last,

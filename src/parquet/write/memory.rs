@@ -50,9 +50,9 @@ impl WriterMemory {
         self.lock().bytes
     }
 
-    /// Gives what is free back to the system.
-    pub fn release(&self) {
-        *self.lock() = Free::default();
+    /// Gives what is free back to the system; whether that was anything.
+    pub fn release(&self) -> bool {
+        std::mem::take(&mut *self.lock()).bytes > 0
     }
 
     /// An empty piece of `PIECE_BYTES_MIN << size` bytes.

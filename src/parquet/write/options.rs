@@ -298,6 +298,13 @@ impl WriterOptions {
         self
     }
 
+    /// Gives memory to the writers of many files, whose work may take `bytes` in all, unless they have some.
+    pub(crate) fn share_memory(&mut self, bytes: usize) {
+        /// What of it is kept free for the pages to come, at most.
+        const FREE_PART: usize = 16;
+        self.memory.get_or_insert_with(|| WriterMemory::new(bytes / FREE_PART));
+    }
+
     /// Sets what the column at `path` does otherwise.
     #[must_use]
     pub fn with_column(mut self, path: impl Into<String>, options: ColumnOptions) -> WriterOptions {

@@ -75,17 +75,19 @@ pub(super) fn write(
         Kind::Data { .. } | Kind::Dictionary { .. } => 0,
     };
     let (levels, values) = body.split_at_checked(levels_bytes).unwrap_or((&[], body));
-    scratch.clear();
-    if !compressor.is_none() {
+    let page = if compressor.is_none() {
+        body
+    } else {
+        scratch.clear();
         scratch.extend_from_slice(levels);
         compressor.compress(values, scratch)?;
-    }
-    let is_compressed = !compressor.is_none() && scratch.len() < body.len();
+        scratch.as_slice()
+    };
+    let is_compressed = page.len() < body.len();
     let page = match kind {
         // Only a v2 page can say that it is not compressed.
         Kind::DataV2 { .. } if !is_compressed => body,
-        _ if compressor.is_none() => body,
-        _ => scratch.as_slice(),
+        _ => page,
     };
     let (of_page, of_header) = match kind {
         Kind::Data { .. } | Kind::DataV2 { .. } => (ModuleType::DataPage, ModuleType::DataPageHeader),

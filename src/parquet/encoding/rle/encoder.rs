@@ -1,5 +1,7 @@
 //! The way there: a value, a slice or bits at a time.
 
+use std::ops::{BitOr, BitXor};
+
 use super::GROUP;
 use crate::cursor::put_varint;
 use crate::parquet::encoding::bit_pack;
@@ -87,10 +89,8 @@ impl Encoder {
             if self.in_run() && u32::from(value) == self.repeated {
                 let (groups, tail) = rest.as_chunks::<GROUP>();
                 let alike = groups.iter().take_while(|group| is_one(group, value)).count();
-                let count = match groups.get(alike) {
-                    Some(group) => alike * GROUP + group.iter().take_while(|&&v| v == value).count(),
-                    None => alike * GROUP + tail.iter().take_while(|&&v| v == value).count(),
-                };
+                let last = groups.get(alike).map_or(tail, |group| group.as_slice());
+                let count = alike * GROUP + last.iter().take_while(|&&v| v == value).count();
                 self.repeats += count as u64;
                 rest = rest.get(count..).unwrap_or_default();
                 continue;
@@ -169,8 +169,11 @@ impl Encoder {
 
 /// Whether all of a group are `value`.
 #[inline]
-fn is_one(group: &[u16; GROUP], value: u16) -> bool {
-    group.iter().fold(0, |differ, v| differ | (v ^ value)) == 0
+fn is_one<T>(group: &[T; GROUP], value: T) -> bool
+where
+    T: Copy + Default + PartialEq + BitXor<Output = T> + BitOr<Output = T>,
+{
+    group.iter().fold(T::default(), |differ, &v| differ | (v ^ value)) == T::default()
 }
 
 /// Appends all of `values`, of `width` bits, at once: faster than value by value.
@@ -183,7 +186,7 @@ pub fn encode(values: &[u32], width: u32, out: &mut Vec<u8>) {
     let mut packed = 0;
     while let Some((group, after)) = rest.get(packed..).and_then(|tail| tail.split_first_chunk::<GROUP>()) {
         let [first, ..] = *group;
-        if group.iter().fold(0, |differ, v| differ | (v ^ first)) == 0 {
+        if is_one(group, first) {
             let run = GROUP + after.iter().take_while(|&&v| v == first).count();
             if run >= run_min || packed + run == rest.len() {
                 put_packed(rest.get(..packed).unwrap_or_default(), width, out);
