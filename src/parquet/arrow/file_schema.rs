@@ -42,7 +42,7 @@ pub struct FieldSchema {
     /// The number of the first of its leaves.
     pub first_leaf: usize,
     /// Its leaves in order.
-    pub leaves: Vec<Leaf>,
+    pub leaves: Vec<Arc<Leaf>>,
 }
 
 impl FileSchema {
@@ -106,7 +106,7 @@ impl FileSchema {
     }
 
     /// A leaf by its number, which counts those of all fields.
-    pub fn leaf(&self, number: usize, key_values: Option<&[KeyValue]>) -> Option<&Leaf> {
+    pub fn leaf(&self, number: usize, key_values: Option<&[KeyValue]>) -> Option<&Arc<Leaf>> {
         let begins = |field: usize, leaf: usize| self.places.get(field).is_some_and(|place| place.leaf == leaf);
         let field = match begins(number, number) && begins(number + 1, number + 1) {
             // As many fields as leaves so far: few schemas are nested, and wide ones less so.
@@ -136,8 +136,8 @@ impl FileSchema {
     pub fn whole(self, key_values: Option<&[KeyValue]>) -> ParquetSchema {
         let arrow = Arc::clone(self.arrow(key_values));
         let (mut leaves, mut nodes) = (Vec::with_capacity(self.leaves()), Vec::with_capacity(self.fields()));
-        for mut field in self.fields.into_iter().filter_map(OnceLock::into_inner) {
-            leaves.append(&mut field.leaves);
+        for field in self.fields.into_iter().filter_map(OnceLock::into_inner) {
+            leaves.extend(field.leaves.into_iter().map(Arc::unwrap_or_clone));
             nodes.push(field.node);
         }
         ParquetSchema { elements: self.elements, leaves, arrow, nodes }
@@ -171,7 +171,7 @@ impl FileSchema {
             restore::restore(&mut node, &mut leaves, &field, self.options.int96_unit.is_some());
         }
         node.count_from(place.leaf);
-        Some(FieldSchema { node, first_leaf: place.leaf, leaves })
+        Some(FieldSchema { node, first_leaf: place.leaf, leaves: leaves.into_iter().map(Arc::new).collect() })
     }
 }
 

@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 
 /// Indices that are unpacked at a time: they stay in the nearest cache.
 const CHUNK: usize = 1024;
-/// The same of a read of a few, which costs less than to make room for more.
+/// The same of a read of fewer, which costs less than to make room for more.
+const CHUNK_OF_SOME: usize = 256;
 const CHUNK_OF_FEW: usize = 64;
 
 /// Places to be picked that are this far from each other are unpacked by themselves.
@@ -78,6 +79,7 @@ impl<'a> Decoder<'a> {
     ) -> Result<()> {
         match count {
             ..=CHUNK_OF_FEW => self.gather_in(&mut [0; CHUNK_OF_FEW], dictionary, count, out, value),
+            ..=CHUNK_OF_SOME => self.gather_in(&mut [0; CHUNK_OF_SOME], dictionary, count, out, value),
             _ => self.gather_in(&mut [0; CHUNK], dictionary, count, out, value),
         }
     }

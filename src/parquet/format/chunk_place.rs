@@ -64,13 +64,56 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Option<ChunkPlace>> {
     }
 }
 
+/// Passes over a `ColumnChunk`; whether it is one of those that [`read_regular`] is for.
+pub(super) fn pass_over(r: &mut Reader<'_>) -> Result<bool> {
+    let at = r.cursor.position();
+    match walk_over(r.cursor.all(), at) {
+        Some((end, is_regular)) => r.cursor.skip(end - at).map(|()| is_regular),
+        None => r.skip(Kind::Struct).map(|()| false),
+    }
+}
+
+fn walk_over(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    let mut walk = Walk::new(bytes, at);
+    let (mut has_metadata, mut is_regular, mut last, mut before) = (false, true, 0, 0);
+    while let Some((id, kind)) = walk.field(&mut last)? {
+        is_regular &= id > before;
+        before = id;
+        match (id, kind) {
+            (3, skip::STRUCT) => {
+                is_regular &= walk.skip_struct()?;
+                has_metadata = true;
+            }
+            _ => {
+                is_regular &= !matches!((id, kind), (1, skip::BINARY) | (8, skip::STRUCT));
+                walk.skip(kind)?;
+            }
+        }
+    }
+    Some((walk.at(), is_regular && has_metadata))
+}
+
+/// The place of the chunk that `bytes` begin with, whose metadata is once in it, in the clear, with fields whose ids ascend: so nothing behind
+/// those that are wanted is looked at. None where something is wrong.
+pub(super) fn read_regular(bytes: &[u8]) -> Option<ChunkPlace> {
+    let mut walk = Walk::new(bytes, 0);
+    let mut last = 0;
+    while let Some((id, kind)) = walk.field(&mut last)? {
+        match (id, kind) {
+            (3, skip::STRUCT) => return walk_metadata(&mut walk, 11),
+            _ => walk.skip(kind)?,
+        }
+    }
+    None
+}
+
 /// The same of the chunk at `at`, and the place behind it; none where something is wrong or rare.
 fn walk(bytes: &[u8], at: usize) -> Option<(Option<ChunkPlace>, usize)> {
     let mut walk = Walk::new(bytes, at);
     let (mut place, mut is_elsewhere, mut last) = (None, false, 0);
     while let Some((id, kind)) = walk.field(&mut last)? {
         match (id, kind) {
-            (3, skip::STRUCT) => place = Some(walk_metadata(&mut walk)?),
+            (3, skip::STRUCT) => place = Some(walk_metadata(&mut walk, i16::MAX)?),
             _ => {
                 is_elsewhere |= matches!((id, kind), (1, skip::BINARY) | (8, skip::STRUCT));
                 walk.skip(kind)?;
@@ -80,11 +123,12 @@ fn walk(bytes: &[u8], at: usize) -> Option<(Option<ChunkPlace>, usize)> {
     Some((place.filter(|_| !is_elsewhere), walk.at()))
 }
 
-fn walk_metadata(walk: &mut Walk<'_>) -> Option<ChunkPlace> {
+/// Up to the first field whose id is greater than `id_max`.
+fn walk_metadata(walk: &mut Walk<'_>, id_max: i16) -> Option<ChunkPlace> {
     let (mut codec, mut encodings) = (None, None);
     let (mut num_values, mut uncompressed, mut compressed) = (None, None, None);
     let (mut data, mut dictionary, mut last) = (None, None, 0);
-    while let Some((id, kind)) = walk.field(&mut last)? {
+    while let Some((id, kind)) = walk.field(&mut last)?.filter(|(id, _)| *id <= id_max) {
         match (id, kind) {
             (2, skip::LIST) => {
                 let mut set = EncodingSet::default();

@@ -30,14 +30,22 @@ pub struct Footer {
     bytes: Bytes,
     /// File position of the first of `bytes`.
     base: u64,
-    /// Where in `bytes` each column chunk begins, row group after row group.
-    chunks: Vec<u32>,
-    /// The place of each in the file, if all were asked for.
-    places: Option<Vec<Option<ChunkPlace>>>,
+    chunks: Chunks,
     /// What the fields above take in memory, and what all of the footer may take besides.
     memory_bytes: usize,
     memory_left: usize,
     whole: OnceLock<FileMetaData>,
+}
+
+/// The column chunks, row group after row group.
+#[derive(Debug)]
+struct Chunks {
+    /// Where in the footer's bytes each begins.
+    starts: Vec<u32>,
+    /// The place of each in the file, if all were asked for.
+    places: Option<Vec<Option<ChunkPlace>>>,
+    /// Whether [`chunk_place::read_regular`] is for each.
+    are_regular: bool,
 }
 
 /// What a footer may take in memory: a few of its bytes can stand for a large struct.
@@ -62,7 +70,7 @@ pub struct Group {
     pub ordinal: Option<i16>,
     /// How many column chunks it has.
     pub columns: usize,
-    /// The place of the first of them in `Footer::chunks`.
+    /// The place of the first of them in [`Chunks::starts`].
     first: usize,
 }
 
@@ -85,8 +93,8 @@ impl Footer {
         let mut column_orders = None;
         let mut encryption_algorithm = None;
         let mut footer_signing_key_metadata = None;
-        let mut chunks = Vec::new();
-        let mut places = limits.places.then(Vec::new);
+        let none = || Chunks { starts: Vec::new(), places: limits.places.then(Vec::new), are_regular: true };
+        let mut chunks = none();
         let mut r = Reader::within(&bytes, base, limits.memory_bytes);
         r.fields(|r, id, kind| {
             match (id, kind) {
@@ -94,9 +102,8 @@ impl Footer {
                 (2, Kind::List) => schema = Some(elements(r, limits.schema_elements)?),
                 (3, _) => num_rows = r.value(kind)?.or(num_rows),
                 (4, Kind::List) => {
-                    chunks.clear();
-                    places.iter_mut().for_each(Vec::clear);
-                    groups = Some(row_groups(r, &mut chunks, &mut places)?);
+                    chunks = none();
+                    groups = Some(row_groups(r, &mut chunks)?);
                 }
                 (5, _) => key_value_metadata = r.value(kind)?.or(key_value_metadata.take()),
                 (6, _) => created_by = r.value(kind)?.or(created_by.take()),
@@ -121,7 +128,6 @@ impl Footer {
             footer_signing_key_metadata,
             base,
             chunks,
-            places,
             memory_bytes,
             memory_left: r.memory_left(),
             whole: OnceLock::new(),
@@ -142,7 +148,7 @@ impl Footer {
         let Some(found) = self.groups.get(group) else {
             return Err(Error::invalid(format!("there is no row group {group}: the file has {groups}, from 0 on")));
         };
-        let Some(&at) = self.chunks.get(found.first + column).filter(|_| column < found.columns) else {
+        let Some(&at) = self.chunks.starts.get(found.first + column).filter(|_| column < found.columns) else {
             let columns = found.columns;
             return Err(Error::invalid(format!("there is no column {column}: the file has {columns}, from 0 on")));
         };
@@ -155,12 +161,17 @@ impl Footer {
     /// # Errors
     /// As [`chunk`](Self::chunk).
     pub fn place(&self, group: usize, column: usize) -> Result<Option<ChunkPlace>> {
-        if let (Some(places), Some(found)) = (&self.places, self.groups.get(group))
+        if let (Some(places), Some(found)) = (&self.chunks.places, self.groups.get(group))
             && let Some(place) = places.get(found.first + column).filter(|_| column < found.columns)
         {
             return Ok(place.clone());
         }
         let (bytes, base) = self.chunk_bytes(group, column)?;
+        if self.chunks.are_regular
+            && let Some(place) = chunk_place::read_regular(bytes)
+        {
+            return Ok(Some(place));
+        }
         chunk_place::read(&mut Reader::new(bytes, base))
     }
 
@@ -205,7 +216,7 @@ impl Footer {
 
     /// What [`whole`](Self::whole) takes in memory about, in bytes.
     pub(crate) fn whole_memory_bytes(&self) -> usize {
-        self.chunks.len().saturating_mul(size_of::<ColumnChunk>()).saturating_add(self.bytes.len())
+        self.chunks.starts.len().saturating_mul(size_of::<ColumnChunk>()).saturating_add(self.bytes.len())
     }
 
     /// Bytes that the footer takes in the file.
@@ -228,24 +239,20 @@ fn elements(r: &mut Reader<'_>, count_max: usize) -> Result<Vec<SchemaElement>> 
     Ok(elements)
 }
 
-fn row_groups(
-    r: &mut Reader<'_>,
-    chunks: &mut Vec<u32>,
-    places: &mut Option<Vec<Option<ChunkPlace>>>,
-) -> Result<Vec<Group>> {
+fn row_groups(r: &mut Reader<'_>, chunks: &mut Chunks) -> Result<Vec<Group>> {
     let (kind, count) = r.list()?;
     structs(r, kind, count)?;
     // The count is bounded by the bytes, not by what the groups take in memory.
     r.take_memory(count.saturating_mul(size_of::<Group>()))?;
     let mut groups = Vec::with_capacity(count.min(4096));
     for _ in 0..count {
-        groups.push(row_group(r, chunks, places)?);
+        groups.push(row_group(r, chunks)?);
     }
     Ok(groups)
 }
 
-fn row_group(r: &mut Reader<'_>, chunks: &mut Vec<u32>, places: &mut Option<Vec<Option<ChunkPlace>>>) -> Result<Group> {
-    let first = chunks.len();
+fn row_group(r: &mut Reader<'_>, chunks: &mut Chunks) -> Result<Group> {
+    let first = chunks.starts.len();
     let mut columns = None;
     let (mut total_byte_size, mut num_rows, mut total_compressed_size) = (None, None, None);
     let (mut sorting_columns, mut file_offset, mut ordinal) = (None, None, None);
@@ -255,16 +262,16 @@ fn row_group(r: &mut Reader<'_>, chunks: &mut Vec<u32>, places: &mut Option<Vec<
                 let (kind, count) = r.list()?;
                 structs(r, kind, count)?;
                 r.take_memory(count.saturating_mul(size_of::<u32>()))?;
-                chunks.truncate(first);
-                if let Some(places) = places {
+                chunks.starts.truncate(first);
+                if let Some(places) = &mut chunks.places {
                     r.take_memory(count.saturating_mul(size_of::<Option<ChunkPlace>>()))?;
                     places.truncate(first);
                 }
                 for _ in 0..count {
-                    chunks.push(u32::try_from(r.cursor.position()).unwrap_or(u32::MAX));
-                    match places {
+                    chunks.starts.push(u32::try_from(r.cursor.position()).unwrap_or(u32::MAX));
+                    match &mut chunks.places {
                         Some(places) => places.push(chunk_place::read(r)?),
-                        None => r.skip(Kind::Struct)?,
+                        None => chunks.are_regular &= chunk_place::pass_over(r)?,
                     }
                 }
                 columns = Some(count);
@@ -425,6 +432,50 @@ mod tests {
         assert_eq!(footer.chunk(1, 20).expect_err("not there").kind(), "invalid");
         assert_eq!(placed.place(1, 20).expect_err("not there").kind(), "invalid");
         assert_eq!(footer.chunk(3, 0).expect_err("not there").kind(), "invalid");
+    }
+
+    /// The later of two fields of one id counts, wherever it stands; and so does what says that pages are elsewhere.
+    #[test]
+    fn a_rare_chunk_is_placed_as_it_is_decoded() {
+        let metadata = metadata();
+        let bytes = thrift::encode(&metadata);
+        let mut changed = 0;
+        let mut assert_alike = |bytes: Vec<u8>| {
+            let (footer, _) = Footer::decode(bytes.into(), 1000, LIMITS).expect("decodes");
+            for (group, column) in (0..3).flat_map(|g| (0..20).map(move |c| (g, c))) {
+                let chunk = footer.chunk(group, column).expect("decodes");
+                let is_here = chunk.file_path.is_none() && chunk.crypto_metadata.is_none();
+                let place = chunk.meta_data.as_ref().filter(|_| is_here).map(ChunkPlace::from);
+                assert_eq!(footer.place(group, column).expect("decodes"), place);
+                let before = metadata.row_groups[group].columns[column].meta_data.as_ref().map(ChunkPlace::from);
+                changed += usize::from(place != before);
+            }
+        };
+        assert_alike(bytes.clone());
+        let of = |chunk: &ColumnChunk| {
+            let chunk = thrift::encode(chunk);
+            let at = bytes.windows(chunk.len()).position(|w| w == chunk).expect("the chunk");
+            (at, chunk.len())
+        };
+        let chunk = &metadata.row_groups[1].columns[3];
+        let (at, length) = of(chunk);
+        let inner = thrift::encode(chunk.meta_data.as_ref().expect("metadata"));
+        let inner_at = at + bytes[at..].windows(inner.len()).position(|w| w == inner).expect("its metadata");
+        // In the long form: data_page_offset 77, behind all others; file_path "x"; metadata once more, with another offset;
+        // crypto_metadata.
+        let mut second = inner.clone();
+        second.splice(inner.len() - 1..inner.len() - 1, [0x06, 18, 154, 1]);
+        for (place, added) in [
+            (inner_at + inner.len() - 1, vec![0x06, 18, 154, 1]),
+            (at + length - 1, vec![0x08, 2, 1, b'x']),
+            (at + length - 1, [&[0x0c, 6], &second[..]].concat()),
+            (at + length - 1, vec![0x0c, 16, 0x1c, 0, 0]),
+        ] {
+            let mut bytes = bytes.clone();
+            bytes.splice(place..place, added);
+            assert_alike(bytes);
+        }
+        assert_eq!(changed, 4);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn value(bytes: &[u8], at: usize, kind: u8, depth: u32) -> Option<usi
         kind::UUID => Some(at + 16),
         kind::BINARY => binary(bytes, at),
         kind::LIST | kind::SET => list(bytes, at, depth.checked_sub(1)?),
-        kind::STRUCT => structure(bytes, at, depth.checked_sub(1)?),
+        kind::STRUCT => structure(bytes, at, depth.checked_sub(1)?).map(|(end, _)| end),
         _ => None,
     }
     .filter(|&end| end <= bytes.len())
@@ -44,11 +44,13 @@ pub(super) fn value(bytes: &[u8], at: usize, kind: u8, depth: u32) -> Option<usi
 /// Structs in structs, and lists of them, that are gone over without a call for each.
 const LEVELS: usize = 12;
 
-/// A field and most of its value are taken in one word of the bytes.
-fn structure(bytes: &[u8], mut at: usize, depth: u32) -> Option<usize> {
+/// The place behind a struct, and whether the ids of its fields ascend, as all do that are in the short form. A field and
+/// most of its value are taken in one word of the bytes.
+fn structure(bytes: &[u8], mut at: usize, depth: u32) -> Option<(usize, bool)> {
     // Of the structs that are open, how many more like it follow in its list.
     let mut follow = [0usize; LEVELS];
     let mut level = 0usize;
+    let mut ascends = true;
     loop {
         let word = match word(bytes, at) {
             Some(word) => word,
@@ -58,7 +60,7 @@ fn structure(bytes: &[u8], mut at: usize, depth: u32) -> Option<usize> {
         at += 1;
         if head == 0 {
             match follow.get_mut(level)? {
-                0 if level == 0 => return Some(at),
+                0 if level == 0 => return Some((at, ascends)),
                 0 => level -= 1,
                 more => *more -= 1,
             }
@@ -67,6 +69,7 @@ fn structure(bytes: &[u8], mut at: usize, depth: u32) -> Option<usize> {
         let kind = head & 0xf;
         if head < 0x10 {
             // The long form: the id follows.
+            ascends = false;
             at = value(bytes, varint(bytes, at)?, kind, depth.checked_sub(level as u32)?)?;
             continue;
         }
@@ -248,6 +251,14 @@ impl<'a> Walk<'a> {
             delta => last.checked_add(i16::from(delta))?,
         };
         Some(Some((*last, head & 0xf)))
+    }
+
+    /// Passes over a struct; whether the ids of its fields ascend for sure.
+    #[inline]
+    pub(super) fn skip_struct(&mut self) -> Option<bool> {
+        let (end, ascends) = structure(self.bytes, self.at, Walk::DEPTH)?;
+        self.at = end;
+        (end <= self.bytes.len()).then_some(ascends)
     }
 
     /// Passes over a value.

@@ -26,7 +26,6 @@ use super::target::{self, Layout, Target};
 #[derive(Debug)]
 pub(super) struct Column {
     leaf: Arc<Leaf>,
-    name: String,
     target: Box<dyn Target>,
     validity: Validity,
     chunk: Option<ChunkPages>,
@@ -95,9 +94,7 @@ impl Column {
     pub(super) fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<Column> {
         leaf.check()?;
         let target = target::new(&leaf, budget.reservation())?;
-        let name = leaf.name();
         Ok(Column {
-            name,
             opener: PageOpener::new(verify_crc, budget).with(target.takes()),
             target,
             validity: Validity::default(),
@@ -136,18 +133,23 @@ impl Column {
 
     /// Ends the chunk, whose rows are all read or skipped if `is_whole`; what it took.
     pub(super) fn end_chunk(&mut self, is_whole: bool) -> Result<ChunkCounts> {
-        let Some(mut chunk) = self.chunk.take() else { return Ok(ChunkCounts::default()) };
+        let Some(chunk) = &mut self.chunk else { return Ok(ChunkCounts::default()) };
         // Page headers that were not looked at are not looked for, unless all rows have been read.
-        if is_whole && self.skip == 0 && self.pages_read > 0 && chunk.has_more_values() {
-            return Err(Error::corrupt("the chunk has more values than the row group has rows").in_column(&self.name));
-        }
-        self.page.rows_left = 0;
-        Ok(ChunkCounts {
+        let has_more = is_whole && self.skip == 0 && self.pages_read > 0 && chunk.has_more_values();
+        let counts = ChunkCounts {
             pages_read: self.pages_read,
             pages_skipped: chunk.pages_skipped + chunk.pages_left(),
             bytes_read: chunk.bytes_fetched,
             bytes_decompressed: self.decompressed,
-        })
+        };
+        self.chunk = None;
+        self.page.rows_left = 0;
+        if has_more {
+            return Err(
+                Error::corrupt("the chunk has more values than the row group has rows").in_column(self.leaf.name())
+            );
+        }
+        Ok(counts)
     }
 
     /// What decoding it took so far: bytes of pages that were opened, and rows.
@@ -202,12 +204,12 @@ impl Column {
 
     /// The batch's array; the batch is empty again.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
-        self.move_picked().map_err(|e| e.in_column(&self.name))?;
-        let array = self.target.finish(self.validity.finish()).map_err(|e| e.in_column(&self.name))?;
+        self.move_picked().map_err(|e| e.in_column(self.leaf.name()))?;
+        let array = self.target.finish(self.validity.finish()).map_err(|e| e.in_column(self.leaf.name()))?;
         self.decoded += bytes_of(&array);
         match &self.array_type {
             DataType::Dictionary(..) => arrow_cast::cast(&array, &self.array_type)
-                .map_err(|e| Error::limit(format!("{e}: lower batch_rows")).in_column(&self.name)),
+                .map_err(|e| Error::limit(format!("{e}: lower batch_rows")).in_column(self.leaf.name())),
             _ => Ok(array),
         }
     }
@@ -263,16 +265,16 @@ impl Column {
         self.page.rows_left = 0;
         let skipped_before = self.skip;
         let Some(chunk) = &mut self.chunk else {
-            return Err(Error::corrupt(format!("{missing} rows are missing")).in_column(&self.name));
+            return Err(Error::corrupt(format!("{missing} rows are missing")).in_column(self.leaf.name()));
         };
-        let raw = chunk.next_data_page(&mut self.skip).map_err(|e| e.in_column(&self.name))?;
+        let raw = chunk.next_data_page(&mut self.skip).map_err(|e| e.in_column(self.leaf.name()))?;
         self.rows_ahead = self.rows_ahead.saturating_sub(skipped_before - self.skip);
         let Some(raw) = raw else {
             return Err(Error::corrupt(format!("the chunk ends, {} rows are missing", missing + self.skip))
-                .in_column(&self.name));
+                .in_column(self.leaf.name()));
         };
         if let Some(dictionary) = chunk.take_dictionary(&raw) {
-            let place = |e: Error| outer_place(e, dictionary.offset).in_column(&self.name);
+            let place = |e: Error| outer_place(e, dictionary.offset).in_column(self.leaf.name());
             let (mut bytes, count) = self.opener.open_dictionary(&dictionary, chunk.codec).map_err(place)?;
             self.target.set_dictionary(&mut bytes, count, self.opener.picks).map_err(place)?;
             self.opener.give_back(&mut bytes)?;
@@ -290,7 +292,7 @@ impl Column {
 
     #[cold]
     fn at_page(&self, e: Error) -> Error {
-        outer_place(e, self.page.offset).in_page(self.page.ordinal).in_column(&self.name)
+        outer_place(e, self.page.offset).in_page(self.page.ordinal).in_column(self.leaf.name())
     }
 }
 

@@ -43,9 +43,9 @@ impl FieldReader {
         if numbers.is_empty() {
             return Err(Error::unsupported("a group without columns in it: leave it out").in_column(node.field.name()));
         }
-        let leaf = |number: usize| file.leaf(number).cloned();
+        let leaf = |number: usize| file.leaf(number).map(Arc::clone);
         let decoder = match node.kind {
-            Kind::Leaf(number) => Decoder::Flat(Box::new(Column::new(Arc::new(leaf(number)?), budget, verify_crc)?)),
+            Kind::Leaf(number) => Decoder::Flat(Box::new(Column::new(leaf(number)?, budget, verify_crc)?)),
             _ => {
                 let leaves = numbers.iter().map(|&n| Ok((n, leaf(n)?))).collect::<Result<Vec<_>>>()?;
                 Decoder::Nested(NestedColumn::new(node.clone(), leaves, budget, verify_crc)?)
@@ -65,14 +65,17 @@ impl FieldReader {
         selection: &Selection,
         is_selective: bool,
     ) -> Result<()> {
-        let chunks = self.chunks(file, data, group, selection, is_selective)?;
+        let mut chunks = self.leaves.iter().map(|&leaf| chunk(file, data, group, leaf, selection, is_selective));
         match &mut self.decoder {
-            Decoder::Flat(column) => {
-                chunks.into_iter().for_each(|chunk| column.start_chunk(chunk, rows, is_selective));
+            Decoder::Flat(column) => chunks.try_for_each(|chunk| {
+                column.start_chunk(chunk?, rows, is_selective);
+                Ok(())
+            }),
+            Decoder::Nested(column) => {
+                column.start_chunks(chunks.collect::<Result<Vec<_>>>()?);
+                Ok(())
             }
-            Decoder::Nested(column) => column.start_chunks(chunks),
         }
-        Ok(())
     }
 
     /// The chunks of a row group, one a leaf; none of their pages is fetched yet.
@@ -84,19 +87,7 @@ impl FieldReader {
         selection: &Selection,
         is_selective: bool,
     ) -> Result<Vec<ChunkPages>> {
-        let mut chunks = Vec::with_capacity(self.leaves.len());
-        for &number in &self.leaves {
-            let leaf = file.leaf(number)?;
-            let place = |e: Error| e.in_column(leaf.name());
-            let (meta, cipher) = file.open_pages(group, number).map_err(place)?;
-            // A full scan needs no index, so that it cannot fail by one.
-            let spans = if is_selective { prune::spans(file, group, number)? } else { None };
-            let input = Arc::clone(data);
-            let is_flat = leaf.is_flat();
-            let chunk = ChunkPages::new(input, &meta, file.overrun, is_flat, spans, selection).map_err(place)?;
-            chunks.push(chunk.with_cipher(cipher));
-        }
-        Ok(chunks)
+        self.leaves.iter().map(|&leaf| chunk(file, data, group, leaf, selection, is_selective)).collect()
     }
 
     /// The column, if it is of one leaf and without lists.
@@ -170,4 +161,26 @@ impl FieldReader {
             Decoder::Nested(column) => column.finish(),
         }
     }
+}
+
+/// The chunk of one leaf; none of its pages is fetched yet.
+fn chunk(
+    file: &FileParts,
+    data: &Arc<dyn Input>,
+    group: usize,
+    number: usize,
+    selection: &Selection,
+    is_selective: bool,
+) -> Result<ChunkPages> {
+    let leaf = file.leaf(number)?;
+    let place = |e: Error| e.in_column(leaf.name());
+    let (meta, cipher) = file.open_pages(group, number).map_err(place)?;
+    // A full scan needs no index, so that it cannot fail by one.
+    let spans = if is_selective { prune::spans(file, group, number)? } else { None };
+    let input = Arc::clone(data);
+    let chunk = ChunkPages::new(input, &meta, file.overrun, leaf.is_flat(), spans, selection).map_err(place)?;
+    Ok(match cipher {
+        Some(_) => chunk.with_cipher(cipher),
+        None => chunk,
+    })
 }

@@ -119,7 +119,7 @@ impl FileReader {
             let fields: Vec<_> = (0..parts.schema.fields()).filter_map(|number| parts.field(number)).collect();
             ParquetSchema {
                 elements: parts.schema.elements().to_vec(),
-                leaves: fields.iter().flat_map(|field| field.leaves.iter().cloned()).collect(),
+                leaves: fields.iter().flat_map(|field| field.leaves.iter().map(|leaf| Leaf::clone(leaf))).collect(),
                 arrow: Arc::clone(parts.arrow()),
                 nodes: fields.into_iter().map(|field| field.node.clone()).collect(),
             }
@@ -355,7 +355,7 @@ impl FileParts {
         self.footer.whole()
     }
 
-    pub(super) fn leaf(&self, leaf: usize) -> Result<&Leaf> {
+    pub(super) fn leaf(&self, leaf: usize) -> Result<&Arc<Leaf>> {
         self.schema.leaf(leaf, self.key_values()).ok_or_else(|| {
             let leaves = self.schema.leaves();
             Error::invalid(format!("there is no column {leaf}: the file has {leaves}, from 0 on"))

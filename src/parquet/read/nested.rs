@@ -40,13 +40,13 @@ impl NestedColumn {
     /// `leaves` are all those of `node`, by number.
     pub(super) fn new(
         node: Node,
-        leaves: impl IntoIterator<Item = (usize, Leaf)>,
+        leaves: impl IntoIterator<Item = (usize, Arc<Leaf>)>,
         budget: &Budget,
         verify_crc: bool,
     ) -> Result<NestedColumn> {
         let leaves = leaves
             .into_iter()
-            .map(|(number, leaf)| Ok((number, NestedLeaf::new(Arc::new(leaf), budget, verify_crc)?)))
+            .map(|(number, leaf)| Ok((number, NestedLeaf::new(leaf, budget, verify_crc)?)))
             .collect::<Result<_>>()?;
         Ok(NestedColumn { node, leaves, rows: 0, decoded: 0 })
     }

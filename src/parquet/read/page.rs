@@ -138,7 +138,7 @@ pub(super) struct Page {
     pub values: Values,
 }
 
-/// A buffer of less is made anew faster than it is handed on.
+/// A buffer of less is not handed on to other columns: it is made anew faster.
 const IDLE_BYTES_MIN: usize = 4 << 10;
 
 /// What it takes to open pages of one column.
@@ -152,6 +152,8 @@ pub(super) struct PageOpener {
     decrypted: Reservation,
     /// A buffer for pages that are turned into PLAIN.
     plain: Vec<u8>,
+    /// One of less than [`IDLE_BYTES_MIN`], for dictionaries.
+    small: Vec<u8>,
     /// Encodings whose values need not be turned into PLAIN.
     takes: &'static [Encoding],
     /// Whether values that are passed over need not be made.
@@ -162,7 +164,17 @@ impl PageOpener {
     pub(super) fn new(verify_crc: bool, budget: &Budget) -> PageOpener {
         let (memory, decrypted) = (budget.reservation(), budget.reservation());
         let (codecs, idle) = (budget.codecs().clone(), budget.idle().clone());
-        PageOpener { codecs, idle, verify_crc, memory, decrypted, plain: Vec::new(), takes: &[], picks: false }
+        PageOpener {
+            codecs,
+            idle,
+            verify_crc,
+            memory,
+            decrypted,
+            plain: Vec::new(),
+            small: Vec::new(),
+            takes: &[],
+            picks: false,
+        }
     }
 
     /// For a target that [`takes`](super::target::Target::takes) these encodings.
@@ -321,7 +333,7 @@ impl PageOpener {
             Encoding::Plain | Encoding::PlainDictionary => {}
             other => return Err(Error::unsupported(format!("a dictionary in the encoding {other:?}"))),
         }
-        let mut bytes = PageBytes::default();
+        let mut bytes = PageBytes::Own(std::mem::take(&mut self.small));
         let body = raw.open(|bytes| self.decrypted.resize(bytes))?;
         self.decompress(&raw.header, codec, &body, 0, &mut bytes, None)?;
         Ok((bytes, usize::try_from(header.num_values).unwrap_or(0)))
@@ -354,7 +366,7 @@ impl PageOpener {
             buffer = self.idle.take(size);
         }
         // The buffer keeps the largest page's size.
-        let waiting = spare.map_or(0, Spare::bytes).saturating_add(self.plain.capacity());
+        let waiting = spare.map_or(0, Spare::bytes).saturating_add(self.plain.capacity() + self.small.capacity());
         self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
         let body = body.get(before..).unwrap_or_default();
         let result = self.codecs.with(|codecs| codecs.decompress(codec, body, &mut buffer, size));
@@ -370,27 +382,34 @@ impl PageOpener {
             let buffer = std::mem::take(buffer);
             if buffer.capacity() < IDLE_BYTES_MIN {
                 // What is taken of the budget for it is taken for the next page.
+                self.keep_small(buffer);
                 return Ok(());
             }
-            self.memory.resize(self.plain.capacity())?;
+            self.memory.resize(self.plain.capacity() + self.small.capacity())?;
             self.idle.give(buffer);
         }
         Ok(())
     }
 
     /// The same of a dictionary's page that a target had.
-    pub(super) fn give_back_dictionary(&self, bytes: PageBytes) {
-        if let PageBytes::Own(buffer) = bytes
-            && buffer.capacity() >= IDLE_BYTES_MIN
-        {
-            self.idle.give(buffer);
+    pub(super) fn give_back_dictionary(&mut self, bytes: PageBytes) {
+        match bytes {
+            PageBytes::Own(buffer) if buffer.capacity() >= IDLE_BYTES_MIN => self.idle.give(buffer),
+            PageBytes::Own(buffer) => self.keep_small(buffer),
+            PageBytes::Shared(_) => {}
+        }
+    }
+
+    fn keep_small(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() > self.small.capacity() {
+            self.small = buffer;
         }
     }
 
     /// The same of all that a column has at its end.
     pub(super) fn end(&mut self, page: &mut Page, dictionary: PageBytes) {
         self.give_back_dictionary(dictionary);
-        self.plain = Vec::new();
+        (self.plain, self.small) = (Vec::new(), Vec::new());
         // It becomes less.
         let _ = self.give_back(&mut page.values.bytes);
     }

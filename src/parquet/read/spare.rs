@@ -2,20 +2,22 @@
 //! what it costs to fill it, and memory that one thread allocates and another frees is mostly fresh.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow_buffer::{ArrowNativeType, ToByteSlice as _};
 use bytes::Bytes;
 
 /// Where the buffers of one column come back to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Spare<T = u8> {
-    waiting: Arc<Waiting<T>>,
+    /// Made with the first buffer that is lent: most columns of a wide file lend none.
+    waiting: OnceLock<Arc<Waiting<T>>>,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
-    buffers: Mutex<Vec<Vec<T>>>,
+    /// Those of no capacity are none.
+    buffers: Mutex<[Vec<T>; SPARE_MAX]>,
     /// What they take: asked for each page, while most columns never lend anything.
     bytes: AtomicUsize,
 }
@@ -25,47 +27,59 @@ const SPARE_MAX: usize = 2;
 
 impl<T> Default for Spare<T> {
     fn default() -> Spare<T> {
-        Spare { waiting: Arc::new(Waiting { buffers: Mutex::default(), bytes: AtomicUsize::new(0) }) }
+        Spare { waiting: OnceLock::new() }
+    }
+}
+
+impl<T> Default for Waiting<T> {
+    fn default() -> Waiting<T> {
+        Waiting { buffers: Mutex::new([const { Vec::new() }; SPARE_MAX]), bytes: AtomicUsize::new(0) }
     }
 }
 
 impl<T: ArrowNativeType> Spare<T> {
     /// The values' bytes, to share.
     pub(super) fn lend(&self, values: Vec<T>) -> Bytes {
-        Bytes::from_owner(Lent { values, spare: self.clone() })
+        let waiting = Arc::clone(self.waiting.get_or_init(Arc::default));
+        Bytes::from_owner(Lent { values, waiting })
     }
 
     /// A buffer that came back, with whatever is in it, or an empty one.
     pub(super) fn take(&self) -> Vec<T> {
-        if self.bytes() == 0 {
-            return Vec::new();
-        }
-        let mut buffers = self.lock();
-        let buffer = buffers.pop().unwrap_or_default();
-        self.count(&buffers);
+        let Some(waiting) = self.waiting.get().filter(|waiting| waiting.bytes() > 0) else { return Vec::new() };
+        let mut buffers = waiting.lock();
+        let last = buffers.iter_mut().rfind(|buffer| buffer.capacity() > 0);
+        let buffer = last.map(std::mem::take).unwrap_or_default();
+        waiting.count(&*buffers);
         buffer
     }
 
     /// What waits, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.waiting.bytes.load(Ordering::Relaxed)
+        self.waiting.get().map_or(0, |waiting| waiting.bytes())
+    }
+}
+
+impl<T> Waiting<T> {
+    fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     fn count(&self, buffers: &[Vec<T>]) {
         let bytes = buffers.iter().map(|buffer| buffer.capacity().saturating_mul(size_of::<T>())).sum();
-        self.waiting.bytes.store(bytes, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Vec<T>>> {
+    fn lock(&self) -> MutexGuard<'_, [Vec<T>; SPARE_MAX]> {
         // Nothing panics while it is held.
-        self.waiting.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A buffer that arrays share.
 struct Lent<T: ArrowNativeType> {
     values: Vec<T>,
-    spare: Spare<T>,
+    waiting: Arc<Waiting<T>>,
 }
 
 impl<T: ArrowNativeType> AsRef<[u8]> for Lent<T> {
@@ -76,10 +90,10 @@ impl<T: ArrowNativeType> AsRef<[u8]> for Lent<T> {
 
 impl<T: ArrowNativeType> Drop for Lent<T> {
     fn drop(&mut self) {
-        let mut buffers = self.spare.lock();
-        if buffers.len() < SPARE_MAX {
-            buffers.push(std::mem::take(&mut self.values));
-            self.spare.count(&buffers);
+        let mut buffers = self.waiting.lock();
+        if let Some(free) = buffers.iter_mut().find(|buffer| buffer.capacity() == 0) {
+            *free = std::mem::take(&mut self.values);
+            self.waiting.count(&*buffers);
         }
     }
 }

@@ -306,36 +306,47 @@ impl Iterator for Scan {
 /// one: their batch holds no memory of others.
 #[derive(Debug)]
 struct Batches {
-    few: BatchCoalescer,
-    /// Holds rows only while `few` does not.
-    many: BatchCoalescer,
+    schema: SchemaRef,
+    /// Made for the first small piece: a scan without a predicate has none.
+    pieces: Option<Pieces>,
     ready: VecDeque<RecordBatch>,
     batch_rows: usize,
 }
 
-/// The part of a batch that waits in [`Batches::few`].
+#[derive(Debug)]
+struct Pieces {
+    few: BatchCoalescer,
+    /// Holds rows only while `few` does not.
+    many: BatchCoalescer,
+}
+
+/// The part of a batch that waits in [`Pieces::few`].
 const FEW_PART: usize = 16;
 
 impl Batches {
     fn new(schema: SchemaRef, batch_rows: usize) -> Batches {
-        let few = BatchCoalescer::new(Arc::clone(&schema), batch_rows.div_ceil(FEW_PART));
-        Batches { few, many: BatchCoalescer::new(schema, batch_rows), ready: VecDeque::new(), batch_rows }
+        Batches { schema, pieces: None, ready: VecDeque::new(), batch_rows }
     }
 
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let rows = batch.num_rows();
         if rows < self.batch_rows.div_ceil(4) {
-            if self.many.get_buffered_rows() == 0 {
-                if self.few.get_buffered_rows() + rows < self.batch_rows.div_ceil(FEW_PART) {
-                    return Ok(self.few.push_batch(batch)?);
+            let few_rows = self.batch_rows.div_ceil(FEW_PART);
+            let Pieces { few, many } = self.pieces.get_or_insert_with(|| Pieces {
+                few: BatchCoalescer::new(Arc::clone(&self.schema), few_rows),
+                many: BatchCoalescer::new(Arc::clone(&self.schema), self.batch_rows),
+            });
+            if many.get_buffered_rows() == 0 {
+                if few.get_buffered_rows() + rows < few_rows {
+                    return Ok(few.push_batch(batch)?);
                 }
-                self.few.finish_buffered_batch()?;
-                if let Some(few) = self.few.next_completed_batch() {
-                    self.many.push_batch(few)?;
+                few.finish_buffered_batch()?;
+                if let Some(few) = few.next_completed_batch() {
+                    many.push_batch(few)?;
                 }
             }
-            self.many.push_batch(batch)?;
-            self.ready.extend(self.many.next_completed_batch());
+            many.push_batch(batch)?;
+            self.ready.extend(many.next_completed_batch());
             return Ok(());
         }
         self.flush()?;
@@ -359,7 +370,7 @@ impl Batches {
     }
 
     fn flush(&mut self) -> Result<()> {
-        for coalescer in [&mut self.few, &mut self.many] {
+        for coalescer in self.pieces.iter_mut().flat_map(|pieces| [&mut pieces.few, &mut pieces.many]) {
             coalescer.finish_buffered_batch()?;
             self.ready.extend(coalescer.next_completed_batch());
         }

@@ -60,7 +60,8 @@ const FEW: usize = 32;
 const PICKED_PART: usize = 8;
 
 impl<T: Copy + Default> Entries<T> {
-    /// `count` entries in PLAIN, each `width` bytes; 0 for those that tell their width. What is kept of `bytes` is taken.
+    /// `count` entries in PLAIN, each `width` bytes; 0 for those that tell their width. What is kept of `bytes` is taken. Values
+    /// that are made go to `values`, which is empty.
     pub(super) fn new(
         bytes: &mut PageBytes,
         width: usize,
@@ -68,9 +69,9 @@ impl<T: Copy + Default> Entries<T> {
         is_sparse: bool,
         decode: Decode<T>,
         as_stands: Option<AsStands<T>>,
+        values: Vec<T>,
     ) -> Result<Entries<T>> {
-        let (values, indices) = (Vec::new(), Vec::new());
-        let mut entries = Entries { raw: None, as_stands, count, width, picked: 0, values, indices };
+        let mut entries = Entries { raw: None, as_stands, count, width, picked: 0, values, indices: Vec::new() };
         if (is_sparse || as_stands.is_some()) && width > 0 && count > SMALL {
             plain::split(bytes, count, width)?;
             entries.raw = Some(std::mem::take(bytes));
@@ -82,9 +83,11 @@ impl<T: Copy + Default> Entries<T> {
         Ok(entries)
     }
 
-    /// What it has of the dictionary's page.
-    pub(super) fn into_page(self) -> PageBytes {
-        self.raw.unwrap_or_default()
+    /// What it has of the dictionary's page, and the buffer for values, if that is small and may be kept for the next ones.
+    pub(super) fn into_parts(self) -> (PageBytes, Option<Vec<T>>) {
+        let mut values = self.values;
+        values.clear();
+        (self.raw.unwrap_or_default(), Some(values).filter(|values| values.capacity() <= SMALL))
     }
 
     /// Bytes that it takes, at most, once all entries are made.
@@ -188,7 +191,7 @@ mod tests {
         let page: Vec<u8> = values.iter().flat_map(|n| n.to_le_bytes()).collect();
         for is_sparse in [false, true] {
             let mut bytes = PageBytes::Own(page.clone());
-            let mut entries = Entries::new(&mut bytes, 4, 5000, is_sparse, decode, None).expect("entries");
+            let mut entries = Entries::new(&mut bytes, 4, 5000, is_sparse, decode, None, Vec::new()).expect("entries");
             assert_eq!(bytes.is_empty(), is_sparse, "what is read later is kept");
             let indices: Vec<u32> = (0..3000).map(|n| n * 37 % 5000).collect();
             let coded = encode(&indices, 13);
@@ -208,8 +211,8 @@ mod tests {
     fn what_is_not_there_is_corrupt() {
         let page = || PageBytes::Own(vec![0; 4 * 999]);
         for is_sparse in [false, true] {
-            assert!(Entries::new(&mut page(), 4, 1000, is_sparse, decode, None).is_err());
-            let mut entries = Entries::new(&mut page(), 4, 999, is_sparse, decode, None).expect("entries");
+            assert!(Entries::new(&mut page(), 4, 1000, is_sparse, decode, None, Vec::new()).is_err());
+            let mut entries = Entries::new(&mut page(), 4, 999, is_sparse, decode, None, Vec::new()).expect("entries");
             let coded = encode(&[0, 999], 10);
             let mut decoder = Decoder::new(&coded).expect("width");
             assert!(entries.gather(&mut decoder, 2, decode, &mut Vec::new()).is_err());

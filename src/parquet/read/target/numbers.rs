@@ -43,6 +43,8 @@ struct Numbers<T> {
     /// Values in PLAIN, [`SCRATCH_BYTES`] at most.
     scratch: Vec<u8>,
     dictionary: Option<Entries<T>>,
+    /// For the values of the next dictionary.
+    kept: Vec<T>,
     memory: Reservation,
 }
 
@@ -172,6 +174,7 @@ impl Make<'_> {
             dense: Vec::new(),
             scratch: Vec::new(),
             dictionary: None,
+            kept: Vec::new(),
             memory: self.memory,
         }
     }
@@ -183,12 +186,16 @@ impl<T: ArrowNativeType> Target for Numbers<T> {
         let slots = count.min(bytes.len());
         self.take_memory(bytes.len() + slots.saturating_mul(size_of::<T>()), self.out.len())?;
         // Where the page is kept as it stands, this is too much until the next values are taken.
-        self.dictionary = Some(Entries::new(bytes, self.width, count, is_sparse, self.decode, self.as_stands)?);
+        let kept = std::mem::take(&mut self.kept);
+        let entries = Entries::new(bytes, self.width, count, is_sparse, self.decode, self.as_stands, kept)?;
+        self.dictionary = Some(entries);
         Ok(())
     }
 
     fn clear_dictionary(&mut self) -> PageBytes {
-        self.dictionary.take().map(Entries::into_page).unwrap_or_default()
+        let (page, values) = self.dictionary.take().map(Entries::into_parts).unwrap_or_default();
+        self.kept = values.unwrap_or_default();
+        page
     }
 
     fn read(&mut self, values: &mut Values, count: usize) -> Result<()> {
@@ -286,7 +293,7 @@ impl<T: ArrowNativeType> Numbers<T> {
     }
 
     fn take_memory(&mut self, dictionary_bytes: usize, slots: usize) -> Result<()> {
-        let values = slots.saturating_mul(size_of::<T>());
+        let values = slots.saturating_add(self.kept.capacity()).saturating_mul(size_of::<T>());
         self.memory.resize(dictionary_bytes.saturating_add(values).saturating_add(self.out.waiting()))
     }
 }

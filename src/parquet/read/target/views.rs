@@ -38,16 +38,22 @@ struct Views {
     buffers: Vec<Bytes>,
     buffer_bytes: usize,
     dictionary: Option<Dictionary>,
+    /// Of the dictionary before.
+    kept: Vec<u128>,
     memory: Reservation,
 }
 
 #[derive(Debug)]
 struct Dictionary {
-    bytes: Bytes,
+    /// None where all values stand in their views.
+    bytes: Option<Bytes>,
     /// Point into buffer `block`.
     views: Vec<u128>,
     block: u32,
 }
+
+/// The views of so many values are kept when their dictionary ends, for those of the next one.
+const KEPT: usize = 256;
 
 pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Option<Box<dyn Target>> {
     (leaf.physical == Type::ByteArray).then(|| {
@@ -59,6 +65,7 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
             buffers: Vec::new(),
             buffer_bytes: 0,
             dictionary: None,
+            kept: Vec::new(),
             memory,
         }) as Box<dyn Target>
     })
@@ -114,9 +121,9 @@ impl Views {
             }
             Coding::Dictionary(position) => {
                 let bytes = self.dictionary.as_ref().ok_or_else(no_dictionary)?.bytes.clone();
-                let block = self.block(&bytes)?;
+                let block = bytes.map(|bytes| self.block(&bytes)).transpose()?;
                 let dictionary = self.dictionary.as_mut().ok_or_else(no_dictionary)?;
-                dictionary.move_to(block);
+                block.into_iter().for_each(|block| dictionary.move_to(block));
                 let out = if into_dense { &mut self.dense } else { self.views.values() };
                 let mut indices = dictionary::Decoder::resume(values.bytes(), position)?;
                 match ranges {
@@ -155,28 +162,35 @@ impl Views {
     }
 
     fn take_memory(&mut self) -> Result<()> {
-        let dictionary = self.dictionary.as_ref().map_or(0, |d| d.bytes.len() + d.views.len() * size_of::<u128>());
-        let views = self.views.len() * size_of::<u128>() + self.views.waiting();
+        let dictionary = self.dictionary.as_ref().map_or(0, Dictionary::memory_bytes);
+        let views = (self.views.len() + self.kept.capacity()) * size_of::<u128>() + self.views.waiting();
         self.memory.resize(dictionary.saturating_add(self.buffer_bytes).saturating_add(views))
     }
 }
 
 impl Target for Views {
     fn set_dictionary(&mut self, bytes: &mut PageBytes, count: usize, _: bool) -> Result<()> {
-        let bytes = bytes.share(&Spare::default());
         // A value takes four bytes at least.
         if count > bytes.len() / 4 {
             return Err(Error::corrupt(format!("a dictionary of {count} strings in {} bytes", bytes.len())));
         }
         self.memory.grow(bytes.len().saturating_add(count.saturating_mul(size_of::<u128>())))?;
-        let mut views = Vec::with_capacity(count);
-        append_plain(&bytes, 0, count, 0, self.is_utf8, &mut views)?;
+        let mut views = std::mem::take(&mut self.kept);
+        views.reserve_exact(count);
+        append_plain(bytes, 0, count, 0, self.is_utf8, &mut views)?;
+        let points = views.iter().any(|&view| view as u32 > INLINE_BYTES);
+        let bytes = points.then(|| bytes.share(&Spare::default()));
         self.dictionary = Some(Dictionary { bytes, views, block: 0 });
         self.take_memory()
     }
 
     fn clear_dictionary(&mut self) -> PageBytes {
-        self.dictionary = None;
+        if let Some(Dictionary { mut views, .. }) = self.dictionary.take()
+            && views.capacity() <= KEPT
+        {
+            views.clear();
+            self.kept = views;
+        }
         PageBytes::default()
     }
 
@@ -240,6 +254,10 @@ impl Target for Views {
 }
 
 impl Dictionary {
+    fn memory_bytes(&self) -> usize {
+        self.bytes.as_ref().map_or(0, Bytes::len) + self.views.len() * size_of::<u128>()
+    }
+
     /// Makes the views point into buffer `block`.
     fn move_to(&mut self, block: u32) {
         if block == self.block {
@@ -432,6 +450,7 @@ mod tests {
             buffers: Vec::new(),
             buffer_bytes: 0,
             dictionary: None,
+            kept: Vec::new(),
             memory: Budget::new(1 << 20).reservation(),
         };
         target.set_dictionary(&mut PageBytes::Own(bytes.clone()), 3, false).expect("dictionary");
