@@ -333,7 +333,8 @@ impl PageOpener {
             Encoding::Plain | Encoding::PlainDictionary => {}
             other => return Err(Error::unsupported(format!("a dictionary in the encoding {other:?}"))),
         }
-        let mut bytes = PageBytes::Own(std::mem::take(&mut self.small));
+        let is_small = usize::try_from(raw.header.uncompressed_page_size).is_ok_and(|bytes| bytes < IDLE_BYTES_MIN);
+        let mut bytes = PageBytes::Own(if is_small { std::mem::take(&mut self.small) } else { Vec::new() });
         let body = raw.open(|bytes| self.decrypted.resize(bytes))?;
         self.decompress(&raw.header, codec, &body, 0, &mut bytes, None)?;
         Ok((bytes, usize::try_from(header.num_values).unwrap_or(0)))
