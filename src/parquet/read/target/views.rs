@@ -300,6 +300,7 @@ fn view(head: u128, block: u32, start: usize) -> u128 {
 
 /// Appends views of the strings of these lengths, or none if one of them is broken, which stand back to back from byte `at` of
 /// `page` on; the bytes that these take.
+#[expect(unsafe_code, reason = "as in `append_plain`")]
 fn append_lengths(
     page: &[u8],
     at: usize,
@@ -315,24 +316,34 @@ fn append_lengths(
     if is_utf8 {
         utf8::check(bytes, ends_of(lengths))?;
     }
-    let mut start = at;
-    out.extend(lengths.iter().map(|&length| {
-        let rest = page.get(start..).unwrap_or_default();
-        let value = match rest.first_chunk() {
-            Some(bytes) => u128::from_le_bytes(*bytes),
-            None => {
-                let mut bytes = [0u8; 16];
-                for (to, from) in bytes.iter_mut().zip(rest) {
-                    *to = *from;
-                }
-                u128::from_le_bytes(bytes)
-            }
+    let before = out.len();
+    out.reserve(lengths.len());
+    let mut written = 0;
+    // Four bytes before the value: its head is there, but for the length.
+    let mut from = at.wrapping_sub(4);
+    for (slot, &length) in out.spare_capacity_mut().iter_mut().zip(lengths) {
+        let length = length.cast_unsigned();
+        let head = match page.get(from..).and_then(<[u8]>::first_chunk) {
+            Some(head) => u128::from_le_bytes(*head) >> 32,
+            None => first_bytes(page, from.wrapping_add(4)),
         };
-        let view = view(value << 32 | u128::from(length.cast_unsigned()), block, start);
-        start += length as usize;
-        view
-    }));
+        slot.write(view(head << 32 | u128::from(length), block, from.wrapping_add(4)));
+        from = from.wrapping_add(length as usize);
+        written += 1;
+    }
+    // SAFETY: the first `written` slots behind the vector's end have been written, and there is room for them.
+    unsafe { out.set_len(before + written) };
     Ok(total)
+}
+
+/// The first twelve bytes of a value near one of the page's ends, zeros behind the page.
+#[cold]
+fn first_bytes(page: &[u8], at: usize) -> u128 {
+    let mut bytes = [0u8; 16];
+    for (to, from) in bytes.iter_mut().zip(page.get(at..).unwrap_or_default().iter().take(12)) {
+        *to = *from;
+    }
+    u128::from_le_bytes(bytes)
 }
 
 /// Appends `count` views of the strings, or none if one of them is broken, from byte `at` of `page` on; the bytes that these take.
