@@ -6,23 +6,87 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
-use hashbrown::HashTable;
-
 use super::primitive::Native;
 use crate::parquet::encoding::plain;
+
+/// Where the entries of a dictionary are found by their hashes: each at the place that its hash points to, or the next one that is
+/// free.
+///
+/// Most places are free, so that what is looked for is nearly always where its hash points: a branch that is not foretold costs
+/// more than what there is to compare. They take four bytes each, to be many in the caches.
+#[derive(Debug)]
+struct Places {
+    /// The entry's index and 1, or 0. As many as a power of two, or none.
+    taken: Vec<u32>,
+    /// Places for an entry, at least, where entries are many.
+    share: usize,
+}
+
+/// Of the first entry.
+const PLACES_LEAST: usize = 256;
+/// Fewer than so many stay in the caches, and each entry has [`SHARE_OF_FEW`] at least.
+const PLACES_FEW: usize = 1 << 16;
+const SHARE_OF_FEW: usize = 16;
+
+impl Places {
+    fn new(share: usize) -> Places {
+        Places { taken: Vec::new(), share }
+    }
+
+    /// The index of the entry with this hash for which `is_it` is true.
+    #[inline]
+    fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let mask = self.taken.len().wrapping_sub(1);
+        let mut at = hash as usize & mask;
+        // There is always a place that is free.
+        loop {
+            match self.taken.get(at) {
+                None | Some(0) => return None,
+                Some(&next) if is_it(next - 1) => return Some(next - 1),
+                Some(_) => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    /// Adds the entry `index`, which is not there; `hash_of` gives the hashes of those before it.
+    fn add(&mut self, index: u32, hash: u64, hash_of: impl Fn(u32) -> u64) {
+        let places = self.taken.len();
+        let (share, growth) = if places < PLACES_FEW { (SHARE_OF_FEW, 4) } else { (self.share, 2) };
+        if (index as usize + 1) * share > places {
+            self.taken = vec![0; (places * growth).max(PLACES_LEAST)];
+            (0..index).for_each(|index| self.take(index, hash_of(index)));
+        }
+        self.take(index, hash);
+    }
+
+    fn take(&mut self, index: u32, hash: u64) {
+        let mask = self.taken.len().wrapping_sub(1);
+        let mut at = hash as usize & mask;
+        while let Some(place) = self.taken.get_mut(at) {
+            if *place == 0 {
+                *place = index + 1;
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.taken.capacity() * size_of::<u32>()
+    }
+}
 
 /// A dictionary of numbers.
 #[derive(Debug)]
 pub(super) struct Numbers<T> {
     values: Vec<T>,
-    /// The bits of a value, and its index.
-    table: HashTable<(u64, u32)>,
+    places: Places,
     seed: u64,
 }
 
 impl<T: Native> Numbers<T> {
     pub fn new() -> Numbers<T> {
-        Numbers { values: Vec::new(), table: HashTable::new(), seed: *SEED }
+        Numbers { values: Vec::new(), places: Places::new(8), seed: *SEED }
     }
 
     /// Appends the index of each value; values not met before get the next ones.
@@ -49,8 +113,9 @@ impl<T: Native> Numbers<T> {
     fn index(&mut self, value: T) -> u32 {
         let bits = value.bits();
         let hash = hash(bits, self.seed);
-        match self.table.find(hash, |of| of.0 == bits) {
-            Some(&(_, index)) => index,
+        let is_it = |index: u32| self.values.get(index as usize).is_some_and(|value| value.bits() == bits);
+        match self.places.find(hash, is_it) {
+            Some(index) => index,
             None => self.add(hash, value),
         }
     }
@@ -58,9 +123,9 @@ impl<T: Native> Numbers<T> {
     #[cold]
     #[inline(never)]
     fn add(&mut self, hash: u64, value: T) -> u32 {
-        let index = self.values.len() as u32;
-        let seed = self.seed;
-        self.table.insert_unique(hash, (value.bits(), index), |of| self::hash(of.0, seed));
+        let (index, values, seed) = (self.values.len() as u32, &self.values, self.seed);
+        let hash_of = |index: u32| values.get(index as usize).map_or(0, |value| self::hash(value.bits(), seed));
+        self.places.add(index, hash, hash_of);
         self.values.push(value);
         index
     }
@@ -72,7 +137,7 @@ impl<T: Native> Numbers<T> {
     /// Forgets all but the first `len` values. No value may be looked up afterwards.
     pub fn freeze(&mut self, len: usize) {
         self.values.truncate(len);
-        self.table = HashTable::new();
+        self.places.taken = Vec::new();
     }
 
     /// The values, by index.
@@ -86,7 +151,7 @@ impl<T: Native> Numbers<T> {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.values.capacity() * size_of::<T>() + self.table.allocation_size()
+        self.values.capacity() * size_of::<T>() + self.places.memory_bytes()
     }
 }
 
@@ -95,32 +160,38 @@ impl<T: Native> Numbers<T> {
 pub(super) struct Strings {
     /// PLAIN: each value behind its length, or, of fixed width, alone.
     page: Vec<u8>,
-    /// Where in the page each value begins and ends.
-    ranges: Vec<(u32, u32)>,
-    /// The [`key`] of a value, and its index.
-    table: HashTable<(u64, u32)>,
+    entries: Vec<Entry>,
+    places: Places,
     seed: u64,
     is_fixed: bool,
+}
+
+/// A value of a dictionary of byte strings.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    /// Its [`key`].
+    key: u64,
+    /// Where in the page it begins and ends.
+    start: u32,
+    end: u32,
 }
 
 impl Strings {
     /// Of values behind their lengths, or of fixed width without.
     pub fn new(is_fixed: bool) -> Strings {
-        Strings { page: Vec::new(), ranges: Vec::new(), table: HashTable::new(), seed: *SEED, is_fixed }
+        Strings { page: Vec::new(), entries: Vec::new(), places: Places::new(4), seed: *SEED, is_fixed }
     }
 
     /// The index of `value`; None when it is not there and would make the page larger than `bytes_max`.
     #[inline]
     pub fn index(&mut self, value: &[u8], bytes_max: usize) -> Option<u32> {
         let key = key(value, self.seed);
-        let hash = hash(key, self.seed);
-        let (page, ranges) = (&self.page, &self.ranges);
-        let found = match key & LONG {
-            0 => self.table.find(hash, |of| of.0 == key),
-            _ => self.table.find(hash, |of| of.0 == key && equal(get(page, ranges, of.1), value)),
+        let is_it = |index: u32| {
+            let Some(entry) = self.entries.get(index as usize).filter(|entry| entry.key == key) else { return false };
+            key & LONG == 0 || equal(self.bytes_of(*entry), value)
         };
-        match found {
-            Some(&(_, index)) => Some(index),
+        match self.places.find(hash(key, self.seed), is_it) {
+            Some(index) => Some(index),
             None => self.add(key, value, bytes_max),
         }
     }
@@ -131,33 +202,39 @@ impl Strings {
         if self.page.len() + value.len() + 4 > bytes_max {
             return None;
         }
-        let (index, seed) = (self.ranges.len() as u32, self.seed);
-        self.table.insert_unique(hash(key, seed), (key, index), |of| hash(of.0, seed));
+        let (index, entries, seed) = (self.entries.len() as u32, &self.entries, self.seed);
+        let hash_of = |index: u32| entries.get(index as usize).map_or(0, |entry| hash(entry.key, seed));
+        self.places.add(index, hash(key, seed), hash_of);
         if self.is_fixed {
             self.page.extend_from_slice(value);
         } else {
             plain::encode_byte_array(value, &mut self.page);
         }
         let end = self.page.len() as u32;
-        self.ranges.push((end - value.len() as u32, end));
+        self.entries.push(Entry { key, start: end - value.len() as u32, end });
         Some(index)
     }
 
     /// The value at an index that was given.
     #[inline]
     pub fn get(&self, index: u32) -> &[u8] {
-        get(&self.page, &self.ranges, index)
+        self.bytes_of(self.entries.get(index as usize).copied().unwrap_or_default())
+    }
+
+    #[inline]
+    fn bytes_of(&self, entry: Entry) -> &[u8] {
+        self.page.get(entry.start as usize..entry.end as usize).unwrap_or_default()
     }
 
     pub fn len(&self) -> usize {
-        self.ranges.len()
+        self.entries.len()
     }
 
     /// Forgets all but the first `len` values. No value may be looked up afterwards.
     pub fn freeze(&mut self, len: usize) {
-        self.ranges.truncate(len);
-        self.page.truncate(self.ranges.last().map_or(0, |&(_, end)| end as usize));
-        self.table = HashTable::new();
+        self.entries.truncate(len);
+        self.page.truncate(self.entries.last().map_or(0, |entry| entry.end as usize));
+        self.places.taken = Vec::new();
     }
 
     /// The dictionary page.
@@ -166,17 +243,11 @@ impl Strings {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.page.capacity() + self.ranges.capacity() * size_of::<(u32, u32)>() + self.table.allocation_size()
+        self.page.capacity() + self.entries.capacity() * size_of::<Entry>() + self.places.memory_bytes()
     }
 }
 
-#[inline]
-fn get<'a>(page: &'a [u8], ranges: &[(u32, u32)], index: u32) -> &'a [u8] {
-    let (start, end) = ranges.get(index as usize).copied().unwrap_or_default();
-    page.get(start as usize..end as usize).unwrap_or_default()
-}
-
-/// Whether two byte strings are the same; those of up to 32 bytes without a call.
+/// Whether two byte strings are the same; those of up to 64 bytes without a call.
 #[inline]
 fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
@@ -186,6 +257,9 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
     }
     if let (17..=32, Some(first), Some(last)) = (a.len(), a.first_chunk::<16>(), a.last_chunk::<16>()) {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+    }
+    if let (33..=64, Some(first), Some(last)) = (a.len(), a.first_chunk::<32>(), a.last_chunk::<32>()) {
         return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
     }
     a == b
@@ -264,6 +338,21 @@ mod tests {
     }
 
     #[test]
+    fn places_are_found_by_one_hash_and_by_many() {
+        for spread in [0, 1, MIX] {
+            let hash = |index: u32| u64::from(index).wrapping_mul(spread);
+            let mut places = Places::new(4);
+            for index in 0..3000 {
+                assert_eq!(places.find(hash(index), |of| of == index), None);
+                places.add(index, hash(index), hash);
+                let room = places.taken.len() / (index as usize + 1);
+                assert!(room >= if places.taken.len() < PLACES_FEW { SHARE_OF_FEW } else { 4 }, "{room} for {index}");
+            }
+            assert!((0..3000).all(|index| places.find(hash(index), |of| of == index) == Some(index)));
+        }
+    }
+
+    #[test]
     fn strings_are_found_again_and_bounded() {
         let mut strings = Strings::new(false);
         let words: Vec<Vec<u8>> = (0..5000usize)
@@ -294,7 +383,7 @@ mod tests {
 
     #[test]
     fn each_byte_counts_when_strings_are_compared() {
-        for len in 0..40usize {
+        for len in 0..80usize {
             let value: Vec<u8> = (0..len as u8).collect();
             assert!(equal(&value, &value.clone()) && !equal(&value, &[&value[..], &[0]].concat()));
             for at in 0..len {
