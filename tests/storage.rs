@@ -74,6 +74,33 @@ fn ranges_past_the_end_are_errors_that_name_file_and_byte() {
     });
 }
 
+/// What the first short read copies and what all others take from a map are the same bytes; and a file that was made shorter
+/// since it was opened is an error where only its end was asked for.
+#[test]
+fn the_first_read_is_as_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = Local::new(folder.path()).unwrap();
+    let bytes: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+    write(&local, "f", &bytes);
+    let (end, short) = (bytes.len() as u64, 64 << 10);
+    let ranges = [0..0, 0..1, end - 8..end, end - short..end, 5..5 + short, 5..6 + short, 0..end];
+    for first in &ranges {
+        let input = local.open("f").unwrap();
+        for range in std::iter::once(first).chain(&ranges) {
+            assert_eq!(
+                input.read(range.clone()).unwrap(),
+                bytes[range.start as usize..range.end as usize],
+                "{first:?}"
+            );
+        }
+        assert!(input.read(end..end + 1).is_err());
+    }
+    let input = local.open("f").unwrap();
+    std::fs::OpenOptions::new().write(true).open(folder.path().join("f")).unwrap().set_len(100).unwrap();
+    let e = input.read(end - 8..end).unwrap_err();
+    assert!(matches!(e, Error::Io(_)) && e.place().byte == Some(end - 8), "{e}");
+}
+
 #[test]
 fn listing_is_by_prefix_and_sorted() {
     each_storage(|storage| {

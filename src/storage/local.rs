@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -57,7 +58,7 @@ impl Local {
 
     fn with(root: &Path, mapped: bool) -> Result<Local> {
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
-        if root.exists() && !root.is_dir() {
+        if fs::metadata(root).is_ok_and(|root| !root.is_dir()) {
             return Err(Error::invalid("is a file, where a folder is wanted").in_file(root.display().to_string()));
         }
         Ok(Local { folder: Folder::new(OsDisk { root: root.to_owned(), mapped }) })
@@ -189,8 +190,9 @@ impl Disk for OsDisk {
         let bytes = file.metadata()?.len();
         let name = at.display().to_string();
         // A file system may be unable to map; an empty file cannot be.
-        let content = match if self.mapped && bytes > 0 { map::map(&file).ok() } else { None } {
-            Some(map) => Content::Mapped(map),
+        let length = usize::try_from(bytes).ok().filter(|&length| self.mapped && length > 0);
+        let content = match length.and_then(|length| map::map(&file, length).ok()) {
+            Some(map) => Content::Mapped(map, First::new(file)),
             None => Content::Read(file, bytes),
         };
         Ok(Arc::new(LocalInput { name, content }))
@@ -246,22 +248,68 @@ struct LocalInput {
 
 #[derive(Debug)]
 enum Content {
-    Mapped(Bytes),
+    Mapped(Bytes, First),
     /// The file, and its length when it was opened.
     Read(File, u64),
+}
+
+/// The file of a map, for the first read of it.
+///
+/// Many files are opened for their footer only. To copy the few bytes takes less than to page them in and out, and of a map that
+/// nobody has touched little is to be undone. The file is closed then: those that are open have a limit, maps hardly any.
+#[derive(Debug)]
+struct First {
+    is_due: AtomicBool,
+    file: Mutex<Option<File>>,
+}
+
+/// A first read of more goes to the map.
+const FIRST_BYTES_MAX: u64 = 64 << 10;
+
+impl First {
+    fn new(file: File) -> First {
+        First { is_due: AtomicBool::new(true), file: Mutex::new(Some(file)) }
+    }
+
+    /// The bytes of `range`, which is in the file, if this is the first read and a short one.
+    fn read(&self, range: &Range<u64>) -> io::Result<Option<Bytes>> {
+        // The file is taken under its lock; most reads look no further than this.
+        if !self.is_due.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.is_due.store(false, Ordering::Relaxed);
+        let wanted = range.end - range.start;
+        let Some(mut file) = file.filter(|_| wanted <= FIRST_BYTES_MAX) else { return Ok(None) };
+        let mut out = Vec::with_capacity(wanted as usize);
+        file.seek(SeekFrom::Start(range.start))?;
+        file.take(wanted).read_to_end(&mut out)?;
+        match out.len() as u64 == wanted {
+            true => Ok(Some(out.into())),
+            // The map has nothing there either, and ends the process.
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
 }
 
 impl Input for LocalInput {
     fn bytes(&self) -> u64 {
         match &self.content {
-            Content::Mapped(bytes) => bytes.len() as u64,
+            Content::Mapped(bytes, _) => bytes.len() as u64,
             Content::Read(_, bytes) => *bytes,
         }
     }
 
     fn read(&self, range: Range<u64>) -> Result<Bytes> {
         match &self.content {
-            Content::Mapped(bytes) => slice(bytes, range, &self.name),
+            Content::Mapped(bytes, first) => {
+                check_range(&range, bytes.len() as u64, &self.name)?;
+                let copy = first.read(&range).map_err(|e| io_error("read it", &self.name, e).at_byte(range.start))?;
+                match copy {
+                    Some(copy) => Ok(copy),
+                    None => slice(bytes, range, &self.name),
+                }
+            }
             Content::Read(file, bytes) => {
                 check_range(&range, *bytes, &self.name)?;
                 let wanted = usize::try_from(range.end - range.start)
