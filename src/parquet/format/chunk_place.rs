@@ -100,7 +100,7 @@ pub(super) fn read_regular(bytes: &[u8]) -> Option<ChunkPlace> {
     let mut last = 0;
     while let Some((id, kind)) = walk.field(&mut last)? {
         match (id, kind) {
-            (3, skip::STRUCT) => return walk_metadata(&mut walk, 11),
+            (3, skip::STRUCT) => return walk_metadata(&mut walk).map(|(place, _)| place),
             _ => walk.skip(kind)?,
         }
     }
@@ -113,7 +113,13 @@ fn walk(bytes: &[u8], at: usize) -> Option<(Option<ChunkPlace>, usize)> {
     let (mut place, mut is_elsewhere, mut last) = (None, false, 0);
     while let Some((id, kind)) = walk.field(&mut last)? {
         match (id, kind) {
-            (3, skip::STRUCT) => place = Some(walk_metadata(&mut walk, i16::MAX)?),
+            (3, skip::STRUCT) => {
+                let (found, is_over) = walk_metadata(&mut walk)?;
+                if !is_over && !walk.skip_struct()? {
+                    return None;
+                }
+                place = Some(found);
+            }
             _ => {
                 is_elsewhere |= matches!((id, kind), (1, skip::BINARY) | (8, skip::STRUCT));
                 walk.skip(kind)?;
@@ -123,12 +129,14 @@ fn walk(bytes: &[u8], at: usize) -> Option<(Option<ChunkPlace>, usize)> {
     Some((place.filter(|_| !is_elsewhere), walk.at()))
 }
 
-/// Up to the first field whose id is greater than `id_max`.
-fn walk_metadata(walk: &mut Walk<'_>, id_max: i16) -> Option<ChunkPlace> {
+/// Up to the first field behind those that are wanted, if there is one: whether the struct is over.
+fn walk_metadata(walk: &mut Walk<'_>) -> Option<(ChunkPlace, bool)> {
     let (mut codec, mut encodings) = (None, None);
     let (mut num_values, mut uncompressed, mut compressed) = (None, None, None);
     let (mut data, mut dictionary, mut last) = (None, None, 0);
-    while let Some((id, kind)) = walk.field(&mut last)?.filter(|(id, _)| *id <= id_max) {
+    let mut next = walk.at();
+    let is_over = loop {
+        let Some((id, kind)) = walk.field(&mut last)? else { break true };
         match (id, kind) {
             (2, skip::LIST) => {
                 let mut set = EncodingSet::default();
@@ -143,10 +151,15 @@ fn walk_metadata(walk: &mut Walk<'_>, id_max: i16) -> Option<ChunkPlace> {
             (7, kind) => compressed = walk.i64(kind, compressed)?,
             (9, kind) => data = walk.i64(kind, data)?,
             (11, kind) => dictionary = walk.i64(kind, dictionary)?,
+            (12.., _) => {
+                walk.go_back(next);
+                break false;
+            }
             (_, kind) => walk.skip(kind)?,
         }
-    }
-    Some(ChunkPlace {
+        next = walk.at();
+    };
+    let place = ChunkPlace {
         codec: Codec::from(codec?),
         encodings: encodings?,
         num_values: num_values?,
@@ -154,7 +167,8 @@ fn walk_metadata(walk: &mut Walk<'_>, id_max: i16) -> Option<ChunkPlace> {
         total_compressed_size: compressed?,
         data_page_offset: data?,
         dictionary_page_offset: dictionary,
-    })
+    };
+    Some((place, is_over))
 }
 
 /// The same with an error that says what is wrong where.

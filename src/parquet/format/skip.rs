@@ -148,6 +148,12 @@ fn list(bytes: &[u8], at: usize, depth: u32) -> Option<usize> {
         kind::TRUE | kind::FALSE | kind::I8 => at.checked_add(count),
         kind::I16 | kind::I32 | kind::I64 => varints(bytes, at, count),
         kind::DOUBLE => at.checked_add(count.checked_mul(8)?),
+        kind::BINARY => {
+            for _ in 0..count {
+                at = binary(bytes, at)?;
+            }
+            Some(at)
+        }
         kind => {
             for _ in 0..count {
                 at = value(bytes, at, kind, depth)?;
@@ -253,7 +259,12 @@ impl<'a> Walk<'a> {
         Some(Some((*last, head & 0xf)))
     }
 
-    /// Passes over a struct; whether the ids of its fields ascend for sure.
+    /// Goes back to where it stood, so that a field is read anew.
+    pub(super) fn go_back(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// Passes over a struct, or what is left of one; whether the ids of its fields ascend for sure.
     #[inline]
     pub(super) fn skip_struct(&mut self) -> Option<bool> {
         let (end, ascends) = structure(self.bytes, self.at, Walk::DEPTH)?;
