@@ -78,8 +78,8 @@ impl<'a> Decoder<'a> {
         value: impl Fn(D) -> T,
     ) -> Result<()> {
         match count {
-            ..=CHUNK_OF_FEW => self.gather_in(&mut [0; CHUNK_OF_FEW], dictionary, count, out, value),
-            ..=CHUNK_OF_SOME => self.gather_in(&mut [0; CHUNK_OF_SOME], dictionary, count, out, value),
+            0..=CHUNK_OF_FEW => self.gather_in(&mut [0; CHUNK_OF_FEW], dictionary, count, out, value),
+            n if n <= CHUNK_OF_SOME => self.gather_in(&mut [0; CHUNK_OF_SOME], dictionary, count, out, value),
             _ => self.gather_in(&mut [0; CHUNK], dictionary, count, out, value),
         }
     }
