@@ -48,18 +48,21 @@ pub fn encode_joined(lengths: &[i32], bytes: &[u8], out: &mut Vec<u8>) {
 /// How many bytes both begin with.
 #[inline]
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    let (a_words, _) = a.as_chunks::<8>();
-    let (b_words, _) = b.as_chunks::<8>();
-    let mut same = 0;
-    for (a, b) in a_words.iter().zip(b_words) {
-        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
-        if differ != 0 {
-            return same + (differ.trailing_zeros() / 8) as usize;
+    let shorter = a.len().min(b.len());
+    let (a, b) = (a.get(..shorter).unwrap_or_default(), b.get(..shorter).unwrap_or_default());
+    let differ = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+    let bytes = |differ: u64| (differ.trailing_zeros() / 8) as usize;
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    for (number, (a, b)) in words.enumerate() {
+        if differ(a, b) != 0 {
+            return number * 8 + bytes(differ(a, b));
         }
-        same += 8;
     }
-    let (a, b) = (a.get(same..).unwrap_or_default(), b.get(same..).unwrap_or_default());
-    same + a.iter().zip(b).take_while(|(a, b)| a == b).count()
+    match (a.last_chunk(), b.last_chunk()) {
+        // What the words left out lies within the last ones; all before these is the same.
+        (Some(a), Some(b)) => shorter - 8 + bytes(differ(a, b)),
+        _ => a.iter().zip(b).take_while(|(a, b)| a == b).count(),
+    }
 }
 
 /// Decodes the values one after another.
@@ -323,6 +326,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_prefix_is_as_long_as_it_can_be(
+            start in prop::collection::vec(0u8..2, 0..40),
+            ends in prop::array::uniform2(prop::collection::vec(0u8..2, 0..10)),
+        ) {
+            let [a, b] = ends.map(|end| [&start[..], &end].concat());
+            prop_assert_eq!(common_prefix(&a, &b), a.iter().zip(&b).take_while(|(a, b)| a == b).count());
+        }
+
         #[test]
         fn round_trips(values in prop::collection::vec(prop::collection::vec(0u8..3, 0..12), 0..300), cut in 0usize..300) {
             let mut out = Vec::new();
