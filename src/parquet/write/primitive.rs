@@ -44,6 +44,9 @@ impl<T> Default for Range<T> {
     }
 }
 
+/// Lanes side by side, so that the comparisons of one need not wait for those of the other.
+const LANES: usize = 8;
+
 macro_rules! integer {
     ($t:ty, $unsigned:ty) => {
         impl Native for $t {
@@ -69,9 +72,17 @@ macro_rules! integer {
                 let flip = if is_unsigned { <$t>::MIN } else { 0 };
                 let Some(&first) = values.first() else { return };
                 let (low, high) = range.ends.unwrap_or((first, first));
-                let (low, high) = values
-                    .iter()
-                    .fold((low ^ flip, high ^ flip), |(low, high), &v| (low.min(v ^ flip), high.max(v ^ flip)));
+                // As of floats, in lanes.
+                let (mut lows, mut highs) = ([low ^ flip; LANES], [high ^ flip; LANES]);
+                let (blocks, rest) = values.as_chunks::<LANES>();
+                let mut take = |block: &[$t]| {
+                    lows.iter_mut().zip(block).for_each(|(low, &v)| *low = (v ^ flip).min(*low));
+                    highs.iter_mut().zip(block).for_each(|(high, &v)| *high = (v ^ flip).max(*high));
+                };
+                blocks.iter().for_each(|block| take(block));
+                take(rest);
+                let low = lows.into_iter().fold(low ^ flip, <$t>::min);
+                let high = highs.into_iter().fold(high ^ flip, <$t>::max);
                 range.ends = Some((low ^ flip, high ^ flip));
             }
             fn widen_total(range: &mut Range<$t>, values: &[$t]) {
@@ -106,8 +117,6 @@ macro_rules! float {
                 if values.is_empty() {
                     return;
                 }
-                // Lanes side by side, so that the comparisons of one need not wait for those of the other.
-                const LANES: usize = 8;
                 let (none_low, none_high): ($t, $t) = $first;
                 let (low, high) = range.ends.unwrap_or((none_low, none_high));
                 let (mut lows, mut highs, mut has_nan) = ([low; LANES], [high; LANES], [false; LANES]);
