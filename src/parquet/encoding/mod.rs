@@ -11,6 +11,7 @@ pub mod delta_binary_packed;
 pub mod delta_byte_array;
 pub mod delta_length_byte_array;
 pub mod dictionary;
+pub mod extremes;
 mod gather;
 pub mod plain;
 pub mod rle;

@@ -7,6 +7,7 @@ use super::options::ChunkOptions;
 use super::statistics::{Bound, PageStatistics};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{Leaf, ValueOrder};
+use crate::parquet::encoding::extremes::Extreme as _;
 use crate::parquet::encoding::{alp, bit_pack, byte_stream_split, delta_binary_packed, delta_byte_array, plain};
 use crate::parquet::format::Encoding;
 
@@ -44,9 +45,6 @@ impl<T> Default for Range<T> {
     }
 }
 
-/// Lanes side by side, so that the comparisons of one need not wait for those of the other.
-const LANES: usize = 8;
-
 macro_rules! integer {
     ($t:ty, $unsigned:ty) => {
         impl Native for $t {
@@ -72,17 +70,7 @@ macro_rules! integer {
                 let flip = if is_unsigned { <$t>::MIN } else { 0 };
                 let Some(&first) = values.first() else { return };
                 let (low, high) = range.ends.unwrap_or((first, first));
-                // As of floats, in lanes.
-                let (mut lows, mut highs) = ([low ^ flip; LANES], [high ^ flip; LANES]);
-                let (blocks, rest) = values.as_chunks::<LANES>();
-                let mut take = |block: &[$t]| {
-                    lows.iter_mut().zip(block).for_each(|(low, &v)| *low = (v ^ flip).min(*low));
-                    highs.iter_mut().zip(block).for_each(|(high, &v)| *high = (v ^ flip).max(*high));
-                };
-                blocks.iter().for_each(|block| take(block));
-                take(rest);
-                let low = lows.into_iter().fold(low ^ flip, <$t>::min);
-                let high = highs.into_iter().fold(high ^ flip, <$t>::max);
+                let (low, high, _) = <$t>::extremes(values, (low ^ flip, high ^ flip), flip);
                 range.ends = Some((low ^ flip, high ^ flip));
             }
             fn widen_total(range: &mut Range<$t>, values: &[$t]) {
@@ -117,21 +105,8 @@ macro_rules! float {
                 if values.is_empty() {
                     return;
                 }
-                let (none_low, none_high): ($t, $t) = $first;
-                let (low, high) = range.ends.unwrap_or((none_low, none_high));
-                let (mut lows, mut highs, mut has_nan) = ([low; LANES], [high; LANES], [false; LANES]);
-                let (blocks, rest) = values.as_chunks::<LANES>();
-                // Blocks of a known length become vectors.
-                let mut take = |block: &[$t]| {
-                    lows.iter_mut().zip(block).for_each(|(low, v)| *low = if v < low { *v } else { *low });
-                    highs.iter_mut().zip(block).for_each(|(high, v)| *high = if v > high { *v } else { *high });
-                    has_nan.iter_mut().zip(block).for_each(|(has, v)| *has |= v.is_nan());
-                };
-                blocks.iter().for_each(|block| take(block));
-                take(rest);
-                let low = lows.into_iter().fold(low, |a, b| if b < a { b } else { a });
-                let high = highs.into_iter().fold(high, |a, b| if b > a { b } else { a });
-                if has_nan.contains(&true) {
+                let (low, high, has_nan) = <$t>::extremes(values, range.ends.unwrap_or($first), $zero);
+                if has_nan {
                     range.nans += values.iter().filter(|v| v.is_nan()).count();
                 }
                 range.ends = Some((low, high));
