@@ -79,9 +79,10 @@ pub fn read_lengths<'a>(bytes: &'a [u8], values_max: usize, lengths: &mut Vec<i3
     // The count is what the header says; the bytes may hold fewer.
     lengths.reserve(count.min(bytes.len().saturating_mul(8)));
     decoder.read(count, lengths)?;
-    match lengths.iter().fold(0, |least, &length| length.min(least)) {
-        0 => Ok(decoder.rest()),
-        least => Err(Error::corrupt(format!("a length of {least}"))),
+    // Of all together the sign tells enough, and takes less than to find the least.
+    match lengths.iter().fold(0, |signs, &length| signs | length) {
+        0.. => Ok(decoder.rest()),
+        _ => Err(Error::corrupt(format!("a length of {}", lengths.iter().min().copied().unwrap_or_default()))),
     }
 }
 
