@@ -6,7 +6,7 @@
 //! prefix lengths as int32 in DELTA_BINARY_PACKED | suffixes in DELTA_LENGTH_BYTE_ARRAY
 //! ```
 
-use super::plain::{SHORT, put, put_string};
+use super::plain::{SHORT, put, put_short, put_string};
 use super::{delta_binary_packed as delta, delta_length_byte_array as delta_length};
 use crate::error::{Error, Result};
 
@@ -121,7 +121,7 @@ impl<'a> Decoder<'a> {
             let middle = at + prefix;
             let end = middle + suffix;
             match out.get(before..).and_then(<[u8]>::first_chunk::<SHORT>).copied() {
-                Some(chunk) if prefix <= SHORT => put(out, at, &chunk),
+                Some(chunk) if prefix <= SHORT => put_short(out, at, &chunk),
                 _ => out.copy_within(before..before + prefix, at),
             }
             put_string(out, middle, bytes, next, suffix);
@@ -233,7 +233,7 @@ impl Picker {
                     return Err(Error::corrupt(format!("a prefix of {prefix} bytes of a value of {}", at - before)));
                 }
                 match out.get(before..).and_then(<[u8]>::first_chunk::<SHORT>).copied() {
-                    Some(chunk) if prefix <= SHORT => put(out, at, &chunk),
+                    Some(chunk) if prefix <= SHORT => put_short(out, at, &chunk),
                     _ => out.copy_within(before..before + prefix, at),
                 }
             }

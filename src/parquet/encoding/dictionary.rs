@@ -189,7 +189,7 @@ impl<'a> Decoder<'a> {
         self.indices.skip(n)
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_run(&mut self, max: usize) -> Result<Run<'a>> {
         self.indices.run(max)?.ok_or_else(|| Error::corrupt(format!("the indices end, {max} are missing")))
     }

@@ -117,7 +117,7 @@ pub(super) const SHORT: usize = 32;
 #[inline(always)]
 pub(super) fn put_string(out: &mut [u8], at: usize, bytes: &[u8], from: usize, length: usize) {
     match bytes.get(from..).and_then(<[u8]>::first_chunk::<SHORT>) {
-        Some(chunk) if length <= SHORT => put(out, at, chunk),
+        Some(chunk) if length <= SHORT => put_short(out, at, chunk),
         _ => put(out, at, bytes.get(from..from + length).unwrap_or_default()),
     }
 }
@@ -126,6 +126,16 @@ pub(super) fn put_string(out: &mut [u8], at: usize, bytes: &[u8], from: usize, l
 pub(super) fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
     if let Some(to) = out.get_mut(at..at + bytes.len()) {
         to.copy_from_slice(bytes);
+    }
+}
+
+/// In two words: the compiler would make one call of a copy of so many bytes and one of any number beside it.
+#[inline(always)]
+pub(super) fn put_short(out: &mut [u8], at: usize, bytes: &[u8; SHORT]) {
+    let to = out.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<SHORT>);
+    if let (Some(to), ([first, last], _)) = (to, bytes.as_chunks::<16>()) {
+        let words = [u128::from_le_bytes(*first), u128::from_le_bytes(*last)];
+        to.as_chunks_mut::<16>().0.iter_mut().zip(words).for_each(|(to, word)| *to = word.to_le_bytes());
     }
 }
 
