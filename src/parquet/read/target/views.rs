@@ -300,7 +300,7 @@ fn view(head: u128, block: u32, start: usize) -> u128 {
 
 /// Appends views of the strings of these lengths, or none if one of them is broken, which stand back to back from byte `at` of
 /// `page` on; the bytes that these take.
-#[expect(unsafe_code, reason = "as in `append_plain`")]
+#[expect(unsafe_code, reason = "as in `append_plain`; and a bound for each value is a tenth of reading them")]
 fn append_lengths(
     page: &[u8],
     at: usize,
@@ -309,41 +309,60 @@ fn append_lengths(
     is_utf8: bool,
     out: &mut Vec<u128>,
 ) -> Result<usize> {
-    let total: usize = lengths.iter().map(|&n| n as usize).sum();
+    // Of 32 bits each, so many that they have room in memory: the sum does not run over.
+    let total: u64 = lengths.iter().map(|&n| u64::from(n.cast_unsigned())).sum();
+    let total = usize::try_from(total).unwrap_or(usize::MAX);
     let Some(bytes) = page.get(at..).and_then(|rest| rest.get(..total)) else {
         return Err(too_short(page, at));
     };
     if is_utf8 {
         utf8::check(bytes, ends_of(lengths))?;
     }
-    let before = out.len();
-    out.reserve(lengths.len());
-    let mut written = 0;
-    // Four bytes before the value: its head is there, but for the length.
-    let mut from = at.wrapping_sub(4);
-    for (slot, &length) in out.spare_capacity_mut().iter_mut().zip(lengths) {
-        let length = length.cast_unsigned();
-        let head = match page.get(from..).and_then(<[u8]>::first_chunk) {
-            Some(head) => u128::from_le_bytes(*head) >> 32,
-            None => first_bytes(page, from.wrapping_add(4)),
-        };
-        slot.write(view(head << 32 | u128::from(length), block, from.wrapping_add(4)));
-        from = from.wrapping_add(length as usize);
-        written += 1;
+    let (before, count) = (out.len(), lengths.len());
+    out.reserve(count);
+    let slots = out.spare_capacity_mut().get_mut(..count).unwrap_or_default();
+    let length_of = |number: usize| lengths.get(number).map_or(0, |n| n.cast_unsigned() as usize);
+    // Values at the page's ends: those with less than four bytes before them, and less than twelve behind them.
+    let (mut first, mut start) = (0, at);
+    while start < 4 && first < count {
+        if let Some(slot) = slots.get_mut(first) {
+            slot.write(near_an_end(page, start, length_of(first), block));
+        }
+        start += length_of(first);
+        first += 1;
     }
-    // SAFETY: the first `written` slots behind the vector's end have been written, and there is room for them.
-    unsafe { out.set_len(before + written) };
+    let (mut last, mut behind) = (count, 0);
+    while behind < 12 && last > first {
+        last -= 1;
+        behind += length_of(last);
+        if let Some(slot) = slots.get_mut(last) {
+            slot.write(near_an_end(page, at + total - behind, length_of(last), block));
+        }
+    }
+    let between = lengths.get(first..last).unwrap_or_default();
+    for (slot, &length) in slots.get_mut(first..last).unwrap_or_default().iter_mut().zip(between) {
+        let length = length.cast_unsigned();
+        // SAFETY: the four bytes before the value and its first twelve are in the page: `start` is 4 at least behind the values
+        // at the page's start; all values are the `total` bytes from `at` on, which are there, and at least 12 of these stand
+        // behind this one, in those at the end.
+        let head: [u8; 16] = unsafe { page.as_ptr().add(start - 4).cast::<[u8; 16]>().read() };
+        let head = u128::from_le_bytes(head) >> 32 << 32;
+        slot.write(view(head | u128::from(length), block, start));
+        start += length as usize;
+    }
+    // SAFETY: all `count` slots behind the vector's end have been written: there was room for so many.
+    unsafe { out.set_len(before + count) };
     Ok(total)
 }
 
-/// The first twelve bytes of a value near one of the page's ends, zeros behind the page.
+/// The view of a value near one of the page's ends, where the bytes around it are not all there.
 #[cold]
-fn first_bytes(page: &[u8], at: usize) -> u128 {
+fn near_an_end(page: &[u8], start: usize, length: usize, block: u32) -> u128 {
     let mut bytes = [0u8; 16];
-    for (to, from) in bytes.iter_mut().zip(page.get(at..).unwrap_or_default().iter().take(12)) {
+    for (to, from) in bytes.iter_mut().zip(page.get(start..).unwrap_or_default().iter().take(12)) {
         *to = *from;
     }
-    u128::from_le_bytes(bytes)
+    view(u128::from_le_bytes(bytes) << 32 | length as u128, block, start)
 }
 
 /// Appends `count` views of the strings, or none if one of them is broken, from byte `at` of `page` on; the bytes that these take.
@@ -419,7 +438,36 @@ mod tests {
     use crate::parquet::encoding::plain::encode_byte_array;
     use crate::parquet::encoding::rle::Position;
     use crate::parquet::read::budget::Budget;
+    use arrow_array::builder::make_view;
     use arrow_array::cast::AsArray;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn views_are_of_the_bytes_at_their_lengths(
+            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..12),
+            (before, behind) in (0usize..6, 0usize..20),
+        ) {
+            let mut page = vec![0xaa; before];
+            values.iter().for_each(|value| page.extend(value));
+            page.extend(vec![0xbb; behind]);
+            let lengths: Vec<i32> = values.iter().map(|value| value.len() as i32).collect();
+            let mut views = vec![7];
+            let total = append_lengths(&page, before, &lengths, 3, false, &mut views).expect("all there");
+            let mut start = before;
+            let want = values.iter().map(|value| {
+                start += value.len();
+                make_view(value, 3, (start - value.len()) as u32)
+            });
+            prop_assert_eq!(&views[1..], &want.collect::<Vec<_>>()[..]);
+            prop_assert_eq!((total, start), (page.len() - before - behind, page.len() - behind));
+            // One byte fewer, and a length that no string has.
+            let short = page.get(..start.saturating_sub(1)).unwrap_or_default();
+            prop_assert_eq!(append_lengths(short, before, &lengths, 3, false, &mut views).is_ok(), total == 0 && before == 0);
+            prop_assert!(append_lengths(&page, before, &[-1], 3, false, &mut views).is_err());
+            prop_assert_eq!(views.len(), 1 + values.len() + if total == 0 && before == 0 { values.len() } else { 0 });
+        }
+    }
 
     #[test]
     fn the_first_string_that_reaches_past_the_page_is_named() {
