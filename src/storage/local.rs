@@ -303,12 +303,9 @@ impl Input for LocalInput {
     fn read(&self, range: Range<u64>) -> Result<Bytes> {
         match &self.content {
             Content::Mapped(bytes, first) => {
-                check_range(&range, bytes.len() as u64, &self.name)?;
+                let mapped = slice(bytes, range.clone(), &self.name)?;
                 let copy = first.read(&range).map_err(|e| io_error("read it", &self.name, e).at_byte(range.start))?;
-                match copy {
-                    Some(copy) => Ok(copy),
-                    None => slice(bytes, range, &self.name),
-                }
+                Ok(copy.unwrap_or(mapped))
             }
             Content::Read(file, bytes) => {
                 check_range(&range, *bytes, &self.name)?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, SchemaRef};
+use bytes::Bytes;
 
 use crate::budget;
 use crate::error::{Error, Result};
@@ -464,7 +465,11 @@ fn open_footer(
     let (range, is_encrypted) = footer::locate(*tail, file_bytes)?;
     memory.resize(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))?;
     let bytes = match range.start.checked_sub(guess.start).and_then(|start| usize::try_from(start).ok()) {
-        Some(start) => end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize)),
+        Some(start) => {
+            let footer = end.slice(start..end.len().saturating_sub(TAIL_BYTES as usize));
+            // What was read beside a short one is not held for as long as the file is open.
+            if footer.len() < end.len() / 2 { Bytes::copy_from_slice(&footer) } else { footer }
+        }
         None => input.read(range.clone())?,
     };
     let memory_left = options.memory_bytes.saturating_sub(memory.bytes());
