@@ -1,17 +1,34 @@
 //! What the processor can do beyond the baseline of its family, found out once, while the program runs: one build is
 //! fast everywhere.
 //!
-//! `HYPOSTYLE_KERNELS=portable` in the environment turns all of it off, to compare or to rule it out.
+//! `HYPOSTYLE_KERNELS=portable` in the environment turns all of it off, `HYPOSTYLE_KERNELS=avx2` what is wider than that, to
+//! compare or to rule it out.
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
 
 /// Whether kernels for AVX2 may run.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(super) fn has_avx2() -> bool {
-    use std::sync::LazyLock;
-
     static FOUND: LazyLock<bool> = LazyLock::new(|| {
-        let is_portable = std::env::var_os("HYPOSTYLE_KERNELS").is_some_and(|v| v == "portable");
-        !is_portable && std::arch::is_x86_feature_detected!("avx2")
+        let asked = std::env::var_os("HYPOSTYLE_KERNELS");
+        asked.is_none_or(|v| v != "portable") && std::arch::is_x86_feature_detected!("avx2")
+    });
+    *FOUND
+}
+
+/// Whether kernels for AVX-512 with permutations of bytes may run: Ice Lake, Zen 4 and later.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(super) fn has_avx512() -> bool {
+    static FOUND: LazyLock<bool> = LazyLock::new(|| {
+        let asked = std::env::var_os("HYPOSTYLE_KERNELS");
+        asked.is_none_or(|v| v != "portable" && v != "avx2")
+            && std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+            && std::arch::is_x86_feature_detected!("avx512vbmi")
     });
     *FOUND
 }

@@ -14,6 +14,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 /// Values in a block.
 pub const BLOCK: usize = 32;
@@ -104,6 +106,9 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) -> u32 {
     }
     #[cfg(target_arch = "x86_64")]
     {
+        if let Some(greatest_of_them) = avx512::unpack(packed, width, out) {
+            return greatest.max(greatest_of_them);
+        }
         let (done, greatest_of_them) = avx2::unpack(packed, width, out);
         greatest = greatest.max(greatest_of_them);
         packed = packed.get(packed_bytes(done, width)..).unwrap_or_default();
@@ -129,7 +134,7 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) -> u32 {
 pub fn unpack_block<'a>(packed: &'a [u8], width: u32, block: &mut [u32; BLOCK]) -> &'a [u8] {
     let block_bytes = BLOCK / 8 * width as usize;
     #[cfg(target_arch = "x86_64")]
-    if avx2::unpack(packed, width, block).0 == BLOCK {
+    if avx512::unpack(packed, width, block).is_some() || avx2::unpack(packed, width, block).0 == BLOCK {
         return packed.get(block_bytes..).unwrap_or_default();
     }
     if let Some((head, rest)) = packed.split_at_checked(block_bytes) {
@@ -201,6 +206,10 @@ fn value<const W: usize, const I: usize>(words: &[u32; W]) -> u32 {
 /// Unpacks a block of 32 values of up to 64 bits from the start of `packed`, padded with zero bits at its end;
 /// what is left of it. A width beyond 64 gives zeros.
 pub fn unpack_block_wide<'a>(packed: &'a [u8], width: u32, block: &mut [u64; BLOCK]) -> &'a [u8] {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::unpack_wide(packed, width, block) {
+        return packed.get(BLOCK / 8 * width as usize..).unwrap_or_default();
+    }
     if width <= 32 {
         let mut narrow = [0u32; BLOCK];
         let rest = unpack_block(packed, width, &mut narrow);
@@ -329,6 +338,41 @@ mod tests {
                     let mut back = vec![9; values.len() - skip];
                     let want = if at < skip { 0 } else { values[at] };
                     assert_eq!(unpack(&packed, width, skip, &mut back), want, "{width} bits, {at}, from {skip}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kernel_unpacks_the_same_wherever_the_bytes_end() {
+        let bytes: Vec<u8> = (0..300u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for width in 0..=64u32 {
+            for len in (0..packed_bytes(BLOCK, width) + 5).chain([200, 300]) {
+                let packed = &bytes[..len];
+                let mut padded = [0; 8 * BLOCK];
+                padded[..len.min(8 * BLOCK)].copy_from_slice(&packed[..len.min(8 * BLOCK)]);
+                let value = |i: usize| {
+                    let (from, width) = (i * width as usize, width as usize);
+                    (0..width)
+                        .fold(0u64, |v, bit| v | u64::from(padded[(from + bit) / 8] >> ((from + bit) % 8) & 1) << bit)
+                };
+                let want: [u64; BLOCK] = std::array::from_fn(value);
+                let mut wide = [9; BLOCK];
+                unpack_block_wide(packed, width, &mut wide);
+                assert_eq!(wide, want, "{width} bits of {len} bytes");
+                if width <= 32 {
+                    let narrow: [u32; BLOCK] = want.map(|value| value as u32);
+                    let mut block = [9; BLOCK];
+                    unpack_block(packed, width, &mut block);
+                    assert_eq!(block, narrow, "{width} bits of {len} bytes");
+                    for count in [1, 7, 15, 16, 17, 31] {
+                        let mut some = vec![9; count + 1];
+                        assert_eq!(
+                            unpack(packed, width, 0, &mut some[..count]),
+                            *narrow[..count].iter().max().unwrap()
+                        );
+                        assert_eq!((&some[..count], some[count]), (&narrow[..count], 9), "{width} bits of {len} bytes");
+                    }
                 }
             }
         }
