@@ -124,3 +124,39 @@ fn each_way_of_reading_what_is_left_gives_the_same() {
         assert_eq!(got, filtered(&batch, &predicate), "{number}");
     }
 }
+
+#[test]
+fn a_group_that_is_a_batch_is_read_as_others_are() {
+    let batch = data(700, 11);
+    for dictionary in [true, false] {
+        let storage = write(&batch, WriterOptions::default().with_page_rows(300).with_dictionary(dictionary));
+        for columns in [vec!["list", "row", "word", "id"], vec!["flag", "row"], vec!["row"]] {
+            let options = ScanOptions::default().with_columns(columns).with_row_numbers("row");
+            let one = open(&storage, ReaderOptions::default().with_batch_rows(700));
+            // Column after column; as a decoder that is fed does it; in two batches.
+            let alone = one.scan(options.clone()).unwrap();
+            let planned = one.plan(options.clone()).unwrap().into_scan();
+            let two = open(&storage, ReaderOptions::default().with_batch_rows(699)).scan(options).unwrap();
+            let mut all = Vec::new();
+            for mut scan in [alone, planned, two] {
+                let batches: Vec<RecordBatch> = scan.by_ref().collect::<Result<_, _>>().unwrap();
+                let read = concat_batches(scan.schema(), &batches).unwrap();
+                assert!(scan.next().is_none());
+                all.push((read, scan.counts(), scan.column_counts()));
+            }
+            let (read, counts, of_columns) = &all[0];
+            assert_eq!((counts.rows_read, counts.rows_returned, counts.row_groups_read), (700, 700, 1));
+            assert_eq!(rows_of(read), (0..700).collect::<Vec<_>>());
+            assert_eq!((read, counts, of_columns), (&all[1].0, &all[1].1, &all[1].2));
+            assert_eq!(
+                (read, counts.bytes_read, counts.pages_read),
+                (&all[2].0, all[2].1.bytes_read, all[2].1.pages_read)
+            );
+        }
+        let part = open(&storage, ReaderOptions::default());
+        for (offset, limit) in [(0, 700), (0, 699), (1, 700), (0, 0)] {
+            let got = read(&part, ScanOptions::default().with_offset(offset).with_limit(limit)).0;
+            assert_eq!(got, cut(&batch, offset, Some(limit)));
+        }
+    }
+}

@@ -149,7 +149,7 @@ impl FileSchema {
     }
 
     fn convert(&self, number: usize, key_values: Option<&[KeyValue]>) -> Option<FieldSchema> {
-        let place = self.places.get(number)?;
+        let (place, end) = (self.places.get(number)?, self.places.get(number + 1)?);
         let mut walk = Walk {
             elements: &self.elements,
             key_values,
@@ -157,7 +157,7 @@ impl FileSchema {
             int96_is_asked: self.options.int96_unit.is_some(),
             next: place.element,
             path: Vec::new(),
-            leaves: Vec::new(),
+            leaves: Vec::with_capacity(end.leaf.saturating_sub(place.leaf)),
             field: number,
         };
         let mut node = walk.field(Levels { rep: 0, slot: 0, def: 0 })?;
@@ -171,7 +171,10 @@ impl FileSchema {
             restore::restore(&mut node, &mut leaves, &field, self.options.int96_unit.is_some());
         }
         node.count_from(place.leaf);
-        Some(FieldSchema { node, first_leaf: place.leaf, leaves: leaves.into_iter().map(Arc::new).collect() })
+        // Not collected from what is consumed: that would keep its memory, of which a pointer each needs a small part.
+        let mut shared = Vec::with_capacity(leaves.len());
+        shared.extend(leaves.into_iter().map(Arc::new));
+        Some(FieldSchema { node, first_leaf: place.leaf, leaves: shared })
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Walk<'a> {
     pub int96_unit: TimeUnit,
     pub int96_is_asked: bool,
     pub next: usize,
-    pub path: Vec<String>,
+    pub path: Vec<&'a str>,
     /// Those of this walk, numbered from 0 on.
     pub leaves: Vec<Leaf>,
     /// The top-level field.
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         let index = self.next;
         let element = self.elements.get(index)?;
         self.next += 1;
-        self.path.push(element.name.clone());
+        self.path.push(&element.name);
         Some((index, element))
     }
 
@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
         let field =
             arrow_field(element, data_type.clone(), is_nullable, extension::of_leaf(logical.as_ref(), self.key_values));
         self.leaves.push(Leaf {
-            path: self.path.clone(),
+            path: self.path.iter().map(|&name| name.to_owned()).collect(),
             element: index,
             physical,
             type_length,

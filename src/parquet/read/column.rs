@@ -311,14 +311,14 @@ impl Picked {
     /// Adds the next `rows` rows of a page, of which `present` have a value: those in `mask`, if these are fewer.
     fn add(&mut self, from: &mut Values, present: usize, rows: usize, mask: &BooleanBufferBuilder) -> Result<()> {
         let mut bytes = self.values.bytes.reclaim();
-        let all = bytes.len().saturating_add(from.picker.bytes(present)?);
+        let mut picker = from.picker.take().unwrap_or_default();
+        let all = bytes.len().saturating_add(picker.bytes(present)?);
         let lengths = (self.present + present).saturating_mul(size_of::<i32>());
         // It doubles where it grows.
         let room = if all > bytes.capacity() { all.max(bytes.capacity().saturating_mul(2)) } else { bytes.capacity() };
         self.memory.resize(room.saturating_add(lengths.saturating_mul(2)))?;
-        let mut picker = std::mem::take(&mut from.picker);
         let read = picker.read(from.bytes(), present, &mut self.values.lengths, &mut bytes);
-        from.picker = picker;
+        from.picker = Some(picker);
         self.values.bytes = PageBytes::Own(bytes);
         read?;
         self.present += present;

@@ -11,47 +11,48 @@ use super::file::FileParts;
 use super::nested::NestedColumn;
 use super::prune;
 use super::selection::Selection;
+use super::target;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::node::{Kind, Node};
 use crate::storage::Input;
 
 /// The decoder of a field, and which leaves it is made of.
 #[derive(Debug)]
-pub(super) struct FieldReader {
-    leaves: Vec<usize>,
-    decoder: Decoder,
-}
-
-#[derive(Debug)]
-enum Decoder {
-    Flat(Box<Column>),
-    Nested(NestedColumn),
+pub(super) enum FieldReader {
+    /// Of one leaf, of this number.
+    Flat(usize, Box<Column>),
+    /// Of these.
+    Nested(Vec<usize>, NestedColumn),
 }
 
 impl FieldReader {
     /// For the field of this number; [`Error::Unsupported`] where a leaf of it cannot be read.
     pub(super) fn new(file: &FileParts, field: usize, budget: &Budget, verify_crc: bool) -> Result<FieldReader> {
-        let field =
-            file.field(field).ok_or_else(|| Error::invalid(format!("there is no field {field} in the schema")))?;
-        FieldReader::of_node(file, &field.node, budget, verify_crc)
+        FieldReader::of_node(file, node_of(file, field)?, budget, verify_crc)
     }
 
     /// For a field of the schema, or a part of its leaves.
     pub(super) fn of_node(file: &FileParts, node: &Node, budget: &Budget, verify_crc: bool) -> Result<FieldReader> {
-        let mut numbers = Vec::new();
-        node.leaves(&mut |_, number| numbers.push(number));
-        if numbers.is_empty() {
-            return Err(Error::unsupported("a group without columns in it: leave it out").in_column(node.field.name()));
-        }
         let leaf = |number: usize| file.leaf(number).map(Arc::clone);
-        let decoder = match node.kind {
-            Kind::Leaf(number) => Decoder::Flat(Box::new(Column::new(leaf(number)?, budget, verify_crc)?)),
-            _ => {
-                let leaves = numbers.iter().map(|&n| Ok((n, leaf(n)?))).collect::<Result<Vec<_>>>()?;
-                Decoder::Nested(NestedColumn::new(node.clone(), leaves, budget, verify_crc)?)
-            }
+        if let Kind::Leaf(number) = node.kind {
+            return Ok(FieldReader::Flat(number, Box::new(Column::new(leaf(number)?, budget, verify_crc)?)));
+        }
+        let numbers = numbers(node)?;
+        let leaves = numbers.iter().map(|&n| Ok((n, leaf(n)?))).collect::<Result<Vec<_>>>()?;
+        Ok(FieldReader::Nested(numbers, NestedColumn::new(node.clone(), leaves, budget, verify_crc)?))
+    }
+
+    /// Whether there can be one: [`Error::Unsupported`] where a leaf of the node cannot be read.
+    pub(super) fn check(file: &FileParts, node: &Node, budget: &Budget) -> Result<()> {
+        let check = |number: usize| -> Result<()> {
+            let leaf = file.leaf(number)?;
+            leaf.check()?;
+            target::new(leaf, budget.reservation()).map(drop)
         };
-        Ok(FieldReader { leaves: numbers, decoder })
+        match node.kind {
+            Kind::Leaf(number) => check(number),
+            _ => numbers(node)?.into_iter().try_for_each(check),
+        }
     }
 
     /// Goes to the start of a row group of `rows` rows; with `is_selective`, pages are found by their index, so that
@@ -65,17 +66,14 @@ impl FieldReader {
         selection: &Selection,
         is_selective: bool,
     ) -> Result<()> {
-        let mut chunks = self.leaves.iter().map(|&leaf| chunk(file, data, group, leaf, selection, is_selective));
-        match &mut self.decoder {
-            Decoder::Flat(column) => chunks.try_for_each(|chunk| {
-                column.start_chunk(chunk?, rows, is_selective);
-                Ok(())
-            }),
-            Decoder::Nested(column) => {
-                column.start_chunks(chunks.collect::<Result<Vec<_>>>()?);
-                Ok(())
+        let chunk = |leaf: usize| chunk(file, data, group, leaf, selection, is_selective);
+        match self {
+            FieldReader::Flat(leaf, column) => column.start_chunk(chunk(*leaf)?, rows, is_selective),
+            FieldReader::Nested(leaves, column) => {
+                column.start_chunks(leaves.iter().map(|&leaf| chunk(leaf)).collect::<Result<Vec<_>>>()?);
             }
         }
+        Ok(())
     }
 
     /// The chunks of a row group, one a leaf; none of their pages is fetched yet.
@@ -87,79 +85,99 @@ impl FieldReader {
         selection: &Selection,
         is_selective: bool,
     ) -> Result<Vec<ChunkPages>> {
-        self.leaves.iter().map(|&leaf| chunk(file, data, group, leaf, selection, is_selective)).collect()
+        let leaves = match self {
+            FieldReader::Flat(leaf, _) => std::slice::from_ref(leaf),
+            FieldReader::Nested(leaves, _) => leaves,
+        };
+        leaves.iter().map(|&leaf| chunk(file, data, group, leaf, selection, is_selective)).collect()
     }
 
     /// The column, if it is of one leaf and without lists.
     pub(super) fn as_flat(&mut self) -> Option<&mut Column> {
-        match &mut self.decoder {
-            Decoder::Flat(column) => Some(column),
-            Decoder::Nested(_) => None,
+        match self {
+            FieldReader::Flat(_, column) => Some(column),
+            FieldReader::Nested(..) => None,
         }
     }
 
     /// Ends the row group, whose rows are all read or skipped if `is_whole`; what it took.
     pub(super) fn end(&mut self, is_whole: bool) -> Result<ChunkCounts> {
-        match &mut self.decoder {
-            Decoder::Flat(column) => column.end_chunk(is_whole),
-            Decoder::Nested(column) => column.end_chunks(is_whole),
+        match self {
+            FieldReader::Flat(_, column) => column.end_chunk(is_whole),
+            FieldReader::Nested(_, column) => column.end_chunks(is_whole),
         }
     }
 
     /// What decoding it took so far: bytes of pages that were opened, and rows. Only differences mean something.
     pub(super) fn work(&self) -> u64 {
-        match &self.decoder {
-            Decoder::Flat(column) => column.work(),
-            Decoder::Nested(column) => column.work(),
+        match self {
+            FieldReader::Flat(_, column) => column.work(),
+            FieldReader::Nested(_, column) => column.work(),
         }
     }
 
     /// Bytes of the values made so far.
     pub(super) fn decoded(&self) -> u64 {
-        match &self.decoder {
-            Decoder::Flat(column) => column.decoded(),
-            Decoder::Nested(column) => column.decoded(),
+        match self {
+            FieldReader::Flat(_, column) => column.decoded(),
+            FieldReader::Nested(_, column) => column.decoded(),
         }
     }
 
     /// So many rows are read about as fast as they are passed over and the column is taken up again behind them.
     pub(super) fn gap_rows(&self) -> usize {
-        match &self.decoder {
-            Decoder::Flat(column) => column.gap_rows(),
-            Decoder::Nested(_) => 32,
+        match self {
+            FieldReader::Flat(_, column) => column.gap_rows(),
+            FieldReader::Nested(..) => 32,
         }
     }
 
     /// Passes over the next `rows` rows, when the ones behind are read.
     pub(super) fn skip(&mut self, rows: usize) {
-        match &mut self.decoder {
-            Decoder::Flat(column) => column.skip(rows),
-            Decoder::Nested(column) => column.skip(rows),
+        match self {
+            FieldReader::Flat(_, column) => column.skip(rows),
+            FieldReader::Nested(_, column) => column.skip(rows),
         }
     }
 
     /// Lets other columns have what it has of a page of which nothing more is read.
     pub(super) fn release(&mut self) -> Result<()> {
-        match &mut self.decoder {
-            Decoder::Flat(column) => column.release(),
-            Decoder::Nested(_) => Ok(()),
+        match self {
+            FieldReader::Flat(_, column) => column.release(),
+            FieldReader::Nested(..) => Ok(()),
         }
     }
 
     /// Appends the next `rows` rows to the batch.
     pub(super) fn read(&mut self, rows: usize) -> Result<()> {
-        match &mut self.decoder {
-            Decoder::Flat(column) => column.read(rows),
-            Decoder::Nested(column) => column.read(rows),
+        match self {
+            FieldReader::Flat(_, column) => column.read(rows),
+            FieldReader::Nested(_, column) => column.read(rows),
         }
     }
 
     /// The batch's array; the batch is empty again.
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
-        match &mut self.decoder {
-            Decoder::Flat(column) => column.finish(),
-            Decoder::Nested(column) => column.finish(),
+        match self {
+            FieldReader::Flat(_, column) => column.finish(),
+            FieldReader::Nested(_, column) => column.finish(),
         }
+    }
+}
+
+/// What the field of this number is made of.
+pub(super) fn node_of(file: &FileParts, field: usize) -> Result<&Node> {
+    let found = file.field(field).map(|field| &field.node);
+    found.ok_or_else(|| Error::invalid(format!("there is no field {field} in the schema")))
+}
+
+/// Those of the leaves below a node, of which there are some.
+fn numbers(node: &Node) -> Result<Vec<usize>> {
+    let mut numbers = Vec::new();
+    node.leaves(&mut |_, number| numbers.push(number));
+    match numbers.is_empty() {
+        true => Err(Error::unsupported("a group without columns in it: leave it out").in_column(node.field.name())),
+        false => Ok(numbers),
     }
 }
 

@@ -81,10 +81,10 @@ pub(super) struct Values {
     /// Where the values begin in `bytes`.
     pub start: usize,
     pub coding: Coding,
-    /// How far [`Coding::Deltas`] are read.
-    pub deltas: delta_binary_packed::Position,
+    /// How far [`Coding::Deltas`] are read. As few columns have any, it stands apart, like the next one.
+    pub deltas: Option<Box<delta_binary_packed::Position>>,
     /// Those of [`Coding::Prefixes`].
-    pub picker: delta_byte_array::Picker,
+    pub picker: Option<Box<delta_byte_array::Picker>>,
 }
 
 /// How the values are coded, and how far they are read.
@@ -271,7 +271,7 @@ impl PageOpener {
             }
             Encoding::ByteStreamSplit if is_taken && transcode::width(leaf) > 0 => Coding::Split(0),
             Encoding::DeltaBinaryPacked if is_taken && matches!(leaf.physical, Type::Int32 | Type::Int64) => {
-                values.deltas = delta_binary_packed::Position::default();
+                **values.deltas.get_or_insert_default() = delta_binary_packed::Position::default();
                 Coding::Deltas
             }
             Encoding::DeltaLengthByteArray if is_taken && leaf.physical == Type::ByteArray => {
@@ -286,9 +286,9 @@ impl PageOpener {
             Encoding::DeltaByteArray if is_taken && self.picks && leaf.physical == Type::ByteArray => {
                 let held = values.bytes.len().saturating_add(lengths_bytes(values_max).saturating_mul(2));
                 self.memory.resize(held)?;
-                let mut picker = std::mem::take(&mut values.picker);
+                let mut picker = values.picker.take().unwrap_or_default();
                 let started = picker.start(values.bytes(), values_max);
-                values.picker = picker;
+                values.picker = Some(picker);
                 started?;
                 Coding::Prefixes
             }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::parquet::read::budget::Budget;
 use crate::parquet::read::column::{ChunkCounts, Column};
 use crate::parquet::read::column_chunk::ChunkPages;
-use crate::parquet::read::field::FieldReader;
+use crate::parquet::read::field::{FieldReader, node_of};
 use crate::parquet::read::file::FileParts;
 use crate::parquet::read::selection::Selection;
 use crate::storage::Input;
@@ -64,6 +64,15 @@ impl ColumnReader {
                 ColumnReader::Constant(Constant { value: Arc::clone(value), many: Arc::clone(value), rows: 0 })
             }
         })
+    }
+
+    /// Whether there can be one.
+    pub(in crate::parquet::read) fn check(file: &FileParts, found: &Found, budget: &Budget) -> Result<()> {
+        match (&found.origin, &found.part) {
+            (Origin::File(_, None), Some(part)) => FieldReader::check(file, part, budget),
+            (Origin::File(number, _), _) => FieldReader::check(file, node_of(file, *number)?, budget),
+            (Origin::Constant(_), _) => Ok(()),
+        }
     }
 
     fn stored(&mut self) -> Option<&mut FieldReader> {

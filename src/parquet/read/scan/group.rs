@@ -27,7 +27,10 @@ const FEW: f64 = 1.0 / 256.0;
 pub(super) struct GroupReader {
     request: Arc<Request>,
     budget: Budget,
+    /// One a column; none where columns are read [alone](GroupReader::read_alone).
     decoders: Vec<ColumnReader>,
+    /// Bytes of values of the columns that were read alone.
+    decoded_alone: Vec<u64>,
     filter: Option<Filter>,
     open: Option<Open>,
     window_rows: usize,
@@ -75,12 +78,40 @@ impl Quota {
 
 impl GroupReader {
     pub(super) fn new(request: &Arc<Request>, budget: &Budget) -> Result<GroupReader> {
+        let mut reader = GroupReader::without_decoders(request, budget);
+        reader.decoders = request.decoders(&reader.budget)?;
+        Ok(reader)
+    }
+
+    /// For a scan of one row group that is a batch, which is [read alone](Self::read_alone); all its columns can be read.
+    pub(super) fn alone(request: &Arc<Request>, budget: &Budget) -> Result<GroupReader> {
+        let mut reader = GroupReader::without_decoders(request, budget);
+        request.check(&reader.budget)?;
+        reader.decoded_alone = vec![0; request.columns.len()];
+        Ok(reader)
+    }
+
+    /// Whether it reads alone.
+    pub(super) fn is_alone(&self) -> bool {
+        !self.decoded_alone.is_empty()
+    }
+
+    /// From now on it does not.
+    pub(super) fn make_decoders(&mut self) -> Result<()> {
+        if self.is_alone() {
+            self.decoders = self.request.decoders(&self.budget)?;
+            self.decoded_alone.clear();
+        }
+        Ok(())
+    }
+
+    fn without_decoders(request: &Arc<Request>, budget: &Budget) -> GroupReader {
         let filter = request.condition.as_ref().map(|condition| Filter::new(request, condition));
-        let budget = budget.for_scan(1);
-        Ok(GroupReader {
+        GroupReader {
             request: Arc::clone(request),
-            decoders: request.decoders(&budget)?,
-            budget,
+            decoders: Vec::new(),
+            decoded_alone: Vec::new(),
+            budget: budget.for_scan(1),
             filter,
             open: None,
             window_rows: request.batch_rows,
@@ -88,16 +119,14 @@ impl GroupReader {
             counts: ScanCounts::default(),
             columns: vec![ChunkCounts::default(); request.columns.len()],
             taken: vec![0; request.columns.len()],
-        })
+        }
     }
 
     /// Goes to the start of a row group, whose pages are in `data`; the one before has been ended.
     pub(super) fn start(&mut self, plan: GroupPlan, data: &Arc<dyn Input>) -> Result<()> {
-        let is_selective = plan.is_selective(&self.request);
         for (decoder, is_needed) in self.decoders.iter_mut().zip(self.request.needed(&plan)) {
             if is_needed {
-                let file = &self.request.file;
-                decoder.start(file, data, plan.number, plan.rows, &plan.candidates, is_selective)?;
+                plan.start(&self.request, decoder, data)?;
             }
         }
         if let Some(filter) = &mut self.filter {
@@ -124,9 +153,9 @@ impl GroupReader {
         {
             let of = decoder.ranges(&self.request.file, plan.number, &plan.candidates, is_selective)?;
             // Parts of one column are one.
-            match ranges.iter_mut().find(|(name, _)| *name == column.name) {
+            match ranges.iter_mut().find(|(name, _)| name == column.name()) {
                 Some((_, ranges)) => ranges.extend(of),
-                None => ranges.push((column.name.clone(), of)),
+                None => ranges.push((column.name().to_owned(), of)),
             }
         }
         Ok(ranges)
@@ -147,10 +176,7 @@ impl GroupReader {
         let Some(open) = self.open.take() else { return Ok(()) };
         for (decoder, column) in self.decoders.iter_mut().zip(&mut self.columns) {
             let counts = decoder.end(open.at == open.plan.rows)?;
-            self.counts.pages_read += counts.pages_read;
-            self.counts.pages_skipped += counts.pages_skipped;
-            self.counts.bytes_read += counts.bytes_read;
-            self.counts.bytes_decompressed += counts.bytes_decompressed;
+            count(&mut self.counts, counts);
             *column += counts;
         }
         Ok(())
@@ -158,17 +184,20 @@ impl GroupReader {
 
     /// What was read since the counts were taken.
     pub(super) fn counts(&self) -> ScanCounts {
-        let bytes_decoded =
-            self.decoders.iter().map(ColumnReader::decoded).sum::<u64>() - self.taken.iter().sum::<u64>();
+        let bytes_decoded = self.decoded().sum::<u64>() - self.taken.iter().sum::<u64>();
         ScanCounts { bytes_decoded, ..self.counts }
+    }
+
+    /// Bytes of the values made so far, by column.
+    fn decoded(&self) -> impl Iterator<Item = u64> {
+        self.decoders.iter().map(ColumnReader::decoded).chain(self.decoded_alone.iter().copied())
     }
 
     /// The same by column; parts of one are one.
     pub(super) fn column_counts(&self) -> Vec<ColumnCounts> {
         let mut all = Vec::with_capacity(self.columns.len());
-        let columns = self.request.columns.iter().zip(&self.columns).zip(self.decoders.iter().zip(&self.taken));
-        let of = columns
-            .map(|((column, counts), (decoder, taken))| counts.of_column(&column.name, decoder.decoded() - taken));
+        let columns = self.request.columns.iter().zip(&self.columns).zip(self.decoded().zip(&self.taken));
+        let of = columns.map(|((column, counts), (decoded, taken))| counts.of_column(column.name(), decoded - taken));
         ColumnCounts::merge(&mut all, of);
         all
     }
@@ -178,7 +207,7 @@ impl GroupReader {
         let taken = (self.counts(), self.column_counts());
         self.counts = ScanCounts::default();
         self.columns.fill(ChunkCounts::default());
-        self.taken = self.decoders.iter().map(ColumnReader::decoded).collect();
+        self.taken = self.decoded().collect();
         taken
     }
 
@@ -197,6 +226,30 @@ impl GroupReader {
             self.row_numbers.extend(open.plan.row_numbers(&part));
         }
         Ok(part.rows())
+    }
+
+    /// Reads all rows of a row group, without a predicate, as a batch: each column from its decoder's beginning to its end, so that
+    /// the memory of one is the next one's: of many columns of few rows, to find memory is most of the work.
+    pub(super) fn read_alone(&mut self, plan: &GroupPlan, data: &Arc<dyn Input>) -> Result<RecordBatch> {
+        let request = Arc::clone(&self.request);
+        let mut arrays = Vec::with_capacity(request.columns.len());
+        let columns = request.columns.iter().zip(self.columns.iter_mut().zip(&mut self.decoded_alone));
+        for (wanted, (column, decoded)) in columns {
+            let mut decoder = request.decoder(wanted, &self.budget)?;
+            plan.start(&request, &mut decoder, data)?;
+            decoder.read(plan.rows)?;
+            arrays.push(Some(decoder.finish()?));
+            let counts = decoder.end(true)?;
+            count(&mut self.counts, counts);
+            *column += counts;
+            *decoded += decoder.decoded();
+        }
+        self.counts.rows_read += plan.rows as u64;
+        let row_numbers = match request.output.contains(&Output::RowNumbers) {
+            true => plan.row_numbers(&plan.candidates).collect(),
+            false => Vec::new(),
+        };
+        request.batch(&arrays, row_numbers, plan.rows)
     }
 
     /// What was appended, `rows` rows.
@@ -281,4 +334,12 @@ impl GroupReader {
             self.window_rows
         };
     }
+}
+
+/// Adds what a column read of one chunk.
+fn count(all: &mut ScanCounts, of: ChunkCounts) {
+    all.pages_read += of.pages_read;
+    all.pages_skipped += of.pages_skipped;
+    all.bytes_read += of.bytes_read;
+    all.bytes_decompressed += of.bytes_decompressed;
 }

@@ -295,7 +295,7 @@ impl Lanes {
     pub(super) fn column_counts(&self) -> Vec<ColumnCounts> {
         let state = self.shared.lock();
         let of = self.shared.request.columns.iter().zip(&state.lanes);
-        of.map(|(column, slot)| slot.counts.of_column(&column.name, slot.decoded)).collect()
+        of.map(|(column, slot)| slot.counts.of_column(column.name(), slot.decoded)).collect()
     }
 }
 

@@ -96,9 +96,15 @@ enum Step {
 impl Scan {
     pub(super) fn new(file: Arc<FileParts>, reader: &ReaderOptions, mut options: ScanOptions) -> Result<Scan> {
         let request = Arc::new(Request::new(file, reader, &mut options)?);
-        let group_reader = GroupReader::new(&request, &request.file.budget)?;
         let footer = &request.file.footer;
         let groups = split::groups(footer, options.row_groups, options.byte_range, options.start_offsets)?;
+        let quota = Quota { skip: options.offset, left: options.limit.unwrap_or(u64::MAX) };
+        let group_reader = match *groups {
+            [group] if options.threads < 2 && request.is_batch(group, quota) => {
+                GroupReader::alone(&request, &request.file.budget)?
+            }
+            _ => GroupReader::new(&request, &request.file.budget)?,
+        };
         let all_bytes = groups.iter().map(|&number| request.group_bytes(number)).fold(0, u64::saturating_add);
         Ok(Scan {
             data: Arc::clone(&request.file.input),
@@ -110,7 +116,7 @@ impl Scan {
             batches: Batches::new(Arc::clone(&request.schema), request.batch_rows),
             reader: group_reader,
             groups: groups.into_iter().map(Next::Number).collect(),
-            quota: Quota { skip: options.offset, left: options.limit.unwrap_or(u64::MAX) },
+            quota,
             // What is read is taken off.
             counts: ScanCounts { bytes_skipped: all_bytes, ..ScanCounts::default() },
             is_done: false,
@@ -166,7 +172,22 @@ impl Scan {
 
     /// On the caller's thread.
     fn next_here(&mut self) -> Result<Step> {
-        if self.request.condition.is_some() { self.next_filtered() } else { self.next_plain() }
+        match self.request.condition {
+            Some(_) => self.next_filtered(),
+            None if self.reader.is_alone() => self.next_alone(),
+            None => self.next_plain(),
+        }
+    }
+
+    /// The only row group, which is a batch; not if others, or parts of it, have taken its place.
+    fn next_alone(&mut self) -> Result<Step> {
+        if !matches!(self.groups.make_contiguous(), [] | [Next::Number(_)]) {
+            self.reader.make_decoders()?;
+            return self.next_plain();
+        }
+        let Some(plan) = self.next_group()? else { return Ok(Step::End) };
+        self.quota.left -= plan.rows as u64;
+        self.reader.read_alone(&plan, &self.data).map(Step::Batch)
     }
 
     fn next_plain(&mut self) -> Result<Step> {
@@ -256,16 +277,21 @@ impl Scan {
             }
             let Some(may_open) = self.may_open.checked_sub(1) else { return Ok(Opened::Wait) };
             self.may_open = may_open;
-            let plan = match self.groups.pop_front() {
-                Some(Next::Number(number)) => self.request.plan_group(number, &mut self.counts)?,
-                Some(Next::Planned(plan)) => Some(plan),
-                None => None,
-            };
-            if let Some(plan) = plan {
-                self.counts.row_groups_read += 1;
+            if let Some(plan) = self.next_group()? {
                 self.reader.start(plan, &self.data)?;
             }
         }
+    }
+
+    /// What to read of the next row group, if anything.
+    fn next_group(&mut self) -> Result<Option<GroupPlan>> {
+        let plan = match self.groups.pop_front() {
+            Some(Next::Number(number)) => self.request.plan_group(number, &mut self.counts)?,
+            Some(Next::Planned(plan)) => Some(plan),
+            None => None,
+        };
+        self.counts.row_groups_read += u64::from(plan.is_some());
+        Ok(plan)
     }
 
     /// Ends the scan's books: what was not reached is skipped.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::group::Quota;
 use super::parts::{self, Leaves};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::node::Node;
@@ -18,6 +19,7 @@ use crate::parquet::read::prune::{Answer, Named, Question};
 use crate::parquet::read::selection::Selection;
 use crate::parquet::read::{Pruning, ReaderOptions, ScanCounts, ScanOptions};
 use crate::predicate::{BoundPredicate, ColumnBounds, ColumnPath, Predicate, Step};
+use crate::storage::Input;
 
 /// What is asked for. Those who read parts of the file share it.
 #[derive(Debug)]
@@ -67,9 +69,14 @@ pub(super) struct Known {
 /// A column that is decoded.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    pub name: String,
     found: Found,
     pub is_output: bool,
+}
+
+impl Wanted {
+    pub(super) fn name(&self) -> &str {
+        self.found.field.name()
+    }
 }
 
 /// What must be true of a row.
@@ -120,14 +127,23 @@ impl Request {
         let predicate = options.predicate.take();
         let division = predicate.iter().map(|predicate| Division::new(predicate, &named, &file)).next();
         let division = division.transpose()?.unwrap_or_default();
-        // Where each field of the schema, or part of one, stands among them: wide files have many.
-        let mut places: HashMap<(usize, Option<usize>), usize> = HashMap::new();
+        // Where each field of the schema stands among them, wide files have many, and each part of one.
+        let mut whole: Vec<Option<usize>> = vec![None; named.count(&file)];
+        let mut parts: HashMap<(usize, usize), usize> = HashMap::new();
         let mut add = |number: usize, part: Option<usize>, is_output: bool| -> Result<Place> {
             let found = division.part(named.find(&file, number)?, part, &file);
-            let at = *places.entry((number, part)).or_insert_with(|| {
-                columns.push(Wanted { name: found.field.name().clone(), found: found.clone(), is_output: false });
-                columns.len() - 1
-            });
+            let place = match part {
+                None => whole.get(number).copied().flatten(),
+                Some(part) => parts.get(&(number, part)).copied(),
+            };
+            let at = place.unwrap_or(columns.len());
+            if place.is_none() {
+                columns.push(Wanted { found: found.clone(), is_output: false });
+                match (part, whole.get_mut(number)) {
+                    (None, Some(whole)) => *whole = Some(at),
+                    (part, _) => _ = parts.insert((number, part.unwrap_or_default()), at),
+                }
+            }
             if let Some(column) = columns.get_mut(at) {
                 column.is_output |= is_output;
             }
@@ -180,10 +196,28 @@ impl Request {
         Ok(Request { file, verify_crc, pruning, batch_rows, schema, columns, output, divided, condition })
     }
 
+    /// Whether all rows of the group are wanted, as one batch.
+    pub(super) fn is_batch(&self, group: usize, quota: Quota) -> bool {
+        let rows = self.file.group_rows(group).unwrap_or(usize::MAX);
+        self.condition.is_none()
+            && (1..=self.batch_rows).contains(&rows)
+            && quota.skip == 0
+            && rows as u64 <= quota.left
+    }
+
+    /// Whether there can be one for each column.
+    pub(super) fn check(&self, budget: &Budget) -> Result<()> {
+        self.columns.iter().try_for_each(|column| ColumnReader::check(&self.file, &column.found, budget))
+    }
+
     /// A decoder for each column.
     pub(super) fn decoders(&self, budget: &Budget) -> Result<Vec<ColumnReader>> {
-        let new = |c: &Wanted| ColumnReader::new(&self.file, &c.found, budget, self.verify_crc);
-        self.columns.iter().map(new).collect()
+        self.columns.iter().map(|column| self.decoder(column, budget)).collect()
+    }
+
+    /// The decoder for one of them.
+    pub(super) fn decoder(&self, column: &Wanted, budget: &Budget) -> Result<ColumnReader> {
+        ColumnReader::new(&self.file, &column.found, budget, self.verify_crc)
     }
 
     /// A column that is read in parts, of the arrays of all that is read.
@@ -472,6 +506,11 @@ impl GroupPlan {
     /// Whether pages are to be found by their index, since some need not be read.
     pub(super) fn is_selective(&self, request: &Request) -> bool {
         request.condition.is_some() || self.candidates.rows() < self.rows
+    }
+
+    /// Takes a column to the start of its chunk, whose pages are in `data`.
+    pub(super) fn start(&self, request: &Request, column: &mut ColumnReader, data: &Arc<dyn Input>) -> Result<()> {
+        column.start(&request.file, data, self.number, self.rows, &self.candidates, self.is_selective(request))
     }
 
     /// The places in the file of some of its rows.

@@ -103,6 +103,7 @@ impl ScanPlan {
                 Next::Planned(plan) => Some(plan),
             });
         }
+        scan.reader.make_decoders()?;
         let mut groups = Vec::with_capacity(plans.len());
         for plan in &plans {
             let columns = scan.reader.ranges(plan)?;

@@ -147,7 +147,7 @@ fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
             Coding::Lengths(next + count, at + lengths.iter().map(|&n| n as usize).sum::<usize>())
         }
         (Coding::Prefixes, Layout::Variable) => {
-            values.picker.skip(count)?;
+            values.picker.as_deref_mut().ok_or_else(not_picked)?.skip(count)?;
             Coding::Prefixes
         }
         (Coding::Prefixes, _) => return Err(not_lengths()),
@@ -171,9 +171,11 @@ fn skip(values: &mut Values, count: usize, layout: Layout) -> Result<()> {
 }
 
 fn skip_deltas<T: Delta>(values: &mut Values, count: usize) -> Result<Coding> {
-    let mut decoder = delta_binary_packed::Decoder::<T>::resume(values.bytes(), &values.deltas)?;
+    let mut position = values.deltas.take().unwrap_or_default();
+    let mut decoder = delta_binary_packed::Decoder::<T>::resume(values.bytes(), &position)?;
     decoder.skip(count)?;
-    values.deltas = decoder.position();
+    *position = decoder.position();
+    values.deltas = Some(position);
     Ok(Coding::Deltas)
 }
 

@@ -383,7 +383,8 @@ impl<T: ArrowNativeType> Source<'_, T> {
         scratch: &mut Vec<u8>,
         out: &mut Vec<T>,
     ) -> Result<()> {
-        let mut decoder = delta_binary_packed::Decoder::<D>::resume(values.bytes(), &values.deltas)?;
+        let mut position = values.deltas.take().unwrap_or_default();
+        let mut decoder = delta_binary_packed::Decoder::<D>::resume(values.bytes(), &position)?;
         let mut left = count;
         if self.is_own
             && let Some(out) = (out as &mut dyn Any).downcast_mut::<Vec<D>>()
@@ -399,7 +400,8 @@ impl<T: ArrowNativeType> Source<'_, T> {
             (self.decode)(scratch, self.width, n, out)?;
             left -= n;
         }
-        values.deltas = decoder.position();
+        *position = decoder.position();
+        values.deltas = Some(position);
         Ok(())
     }
 }
