@@ -41,9 +41,37 @@ struct Shared {
     peak: AtomicUsize,
     /// What this is a part of.
     whole: Option<MemoryBudget>,
-    /// Of a budget that is a part of no other: buffers that wait for their next use, the largest first.
-    kept: Mutex<Vec<Vec<u8>>>,
+    /// Of a budget that is a part of no other: buffers that wait for their next use.
+    kept: Mutex<Kept>,
     kept_bytes: AtomicUsize,
+}
+
+/// Buffers, the largest first.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    of_bytes: Vec<Vec<u8>>,
+    of_views: Vec<Vec<u128>>,
+}
+
+/// What buffers are kept of.
+pub(crate) trait Keep: Sized {
+    fn of(kept: &mut Kept) -> &mut Vec<Vec<Self>>;
+}
+
+impl Keep for u8 {
+    fn of(kept: &mut Kept) -> &mut Vec<Vec<u8>> {
+        &mut kept.of_bytes
+    }
+}
+
+impl Keep for u128 {
+    fn of(kept: &mut Kept) -> &mut Vec<Vec<u128>> {
+        &mut kept.of_views
+    }
+}
+
+fn bytes_of<T>(buffer: &Vec<T>) -> usize {
+    buffer.capacity().saturating_mul(size_of::<T>())
 }
 
 /// Bytes and number of the buffers that are kept at most.
@@ -99,15 +127,16 @@ impl MemoryBudget {
     }
 
     /// Keeps a buffer, of which nothing is taken any more, if there is room for it.
-    pub(crate) fn keep(&self, buffer: Vec<u8>) {
+    pub(crate) fn keep<T: Keep>(&self, buffer: Vec<T>) {
         let whole = self.whole();
         let most = KEPT_BYTES_MAX.min(whole.limit() / KEPT_PART);
-        let capacity = buffer.capacity();
+        let capacity = bytes_of(&buffer);
         if capacity > most || !self.is_mostly_free() || !whole.is_mostly_free() {
             return;
         }
-        let mut kept = whole.lock_kept();
-        let at = kept.partition_point(|other| other.capacity() > capacity);
+        let mut all = whole.lock_kept();
+        let kept = T::of(&mut all);
+        let at = kept.partition_point(|other| bytes_of(other) > capacity);
         kept.insert(at, buffer);
         // Taken before it is counted as kept: what is used is never too little.
         if whole.take_now(capacity).is_err() {
@@ -118,21 +147,23 @@ impl MemoryBudget {
         while (sum > most || kept.len() > KEPT_MAX)
             && let Some(smallest) = kept.pop()
         {
-            sum -= smallest.capacity();
-            whole.let_go(smallest.capacity());
+            sum -= bytes_of(&smallest);
+            whole.let_go(bytes_of(&smallest));
         }
     }
 
-    /// A buffer that was kept and has room for `bytes`; else an empty one: to grow one that is too small would copy what is in it.
-    /// Nothing is taken for it yet.
-    pub(crate) fn reuse(&self, bytes: usize) -> Vec<u8> {
+    /// A buffer that was kept and has room for so many values, with whatever is in it; else an empty one: to grow one that is
+    /// too small would copy what is in it. Nothing is taken for it yet.
+    pub(crate) fn reuse<T: Keep>(&self, count: usize) -> Vec<T> {
+        let bytes = count.saturating_mul(size_of::<T>());
         let whole = self.whole();
         if whole.shared.kept_bytes.load(Ordering::Relaxed) < bytes {
             return Vec::new();
         }
-        let mut kept = whole.lock_kept();
-        let at = kept.iter().rposition(|buffer| buffer.capacity() >= bytes);
-        match at.and_then(|at| Some((at, kept.get(at)?.capacity()))) {
+        let mut all = whole.lock_kept();
+        let kept = T::of(&mut all);
+        let at = kept.iter().rposition(|buffer| buffer.capacity() >= count);
+        match at.and_then(|at| Some((at, bytes_of(kept.get(at)?)))) {
             Some((at, capacity)) if capacity / USED_PART <= bytes => {
                 whole.let_go(capacity);
                 kept.remove(at)
@@ -148,9 +179,9 @@ impl MemoryBudget {
             return false;
         }
         let mut kept = whole.lock_kept();
-        let buffers = std::mem::take(&mut *kept);
-        whole.let_go(buffers.iter().map(Vec::capacity).sum());
-        !buffers.is_empty()
+        let Kept { of_bytes, of_views } = std::mem::take(&mut *kept);
+        whole.let_go(of_bytes.iter().map(bytes_of).sum::<usize>() + of_views.iter().map(bytes_of).sum::<usize>());
+        !(of_bytes.is_empty() && of_views.is_empty())
     }
 
     /// Bytes of buffers that are kept no more.
@@ -159,7 +190,7 @@ impl MemoryBudget {
         self.give_back(bytes);
     }
 
-    fn lock_kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+    fn lock_kept(&self) -> MutexGuard<'_, Kept> {
         // Nothing panics while it is held.
         self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -303,6 +334,26 @@ mod tests {
     }
 
     #[test]
+    fn buffers_of_views_are_kept_beside_those_of_bytes() {
+        let budget = MemoryBudget::new(16 * 1024);
+        let (bytes, views) = (Vec::<u8>::with_capacity(512), Vec::<u128>::with_capacity(16));
+        let places = (bytes.as_ptr(), views.as_ptr());
+        budget.keep(bytes);
+        budget.keep(views);
+        assert_eq!(budget.shared.kept_bytes.load(Ordering::Relaxed), 512 + 256);
+        // A larger one of views is more than may be kept with the others, and they are more than one of them.
+        budget.keep(Vec::<u128>::with_capacity(40));
+        assert_eq!(budget.shared.kept_bytes.load(Ordering::Relaxed), 512);
+        budget.keep(Vec::<u128>::with_capacity(20));
+        let (bytes, views): (Vec<u8>, Vec<u128>) = (budget.reuse(400), budget.reuse(17));
+        assert_eq!((bytes.as_ptr(), bytes.capacity(), views.capacity()), (places.0, 512, 20));
+        budget.keep(views);
+        assert!(budget.free_kept() && !budget.free_kept());
+        assert_eq!(budget.shared.used.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.reuse::<u128>(1).capacity(), 0);
+    }
+
+    #[test]
     fn buffers_are_kept_as_long_as_there_is_room() {
         let whole = MemoryBudget::new(1600);
         let part = whole.part(1000);
@@ -316,23 +367,23 @@ mod tests {
         assert_eq!((whole.used(), whole.peak(), part.peak()), (0, 30, 0), "what is kept is not in use");
         // The smallest that has room, but none of which most would be for nothing.
         let other = whole.part(10);
-        assert_eq!((other.reuse(21).capacity(), other.reuse(1).capacity()), (0, 0));
+        assert_eq!((other.reuse::<u8>(21).capacity(), other.reuse::<u8>(1).capacity()), (0, 0));
         let got = other.reuse(9);
         assert_eq!((place(&got), whole.peak()), (places[0], 30));
         part.keep(got);
         // A sixteenth is kept at most, and the larger ones rather.
         part.keep(eighty);
-        assert_eq!((place(&part.reuse(15)), part.reuse(15).capacity()), (places[1], 0));
+        assert_eq!((place(&part.reuse(15)), part.reuse::<u8>(15).capacity()), (places[1], 0));
         assert_eq!(place(&part.reuse(30)), places[2]);
         part.keep(buffer(101));
-        assert_eq!(part.reuse(60).capacity(), 0);
+        assert_eq!(part.reuse::<u8>(60).capacity(), 0);
         // Nothing is refused because of what is kept.
         part.keep(buffer(60));
         let mut taken = whole.reservation();
         taken.resize(1541).expect("with what was kept");
-        assert_eq!((whole.used(), part.reuse(60).capacity()), (1541, 0));
+        assert_eq!((whole.used(), part.reuse::<u8>(60).capacity()), (1541, 0));
         part.keep(buffer(30));
-        assert_eq!(part.reuse(30).capacity(), 0, "most of it is in use");
+        assert_eq!(part.reuse::<u8>(30).capacity(), 0, "most of it is in use");
         drop(taken);
         part.keep(buffer(30));
         assert!(whole.free_kept() && !whole.free_kept());
@@ -353,8 +404,8 @@ mod tests {
                         let mut taken = budget.reservation();
                         if taken.resize(n % 600).is_ok() && n % 5 == 0 {
                             drop(taken);
-                            let bytes = budget.reuse(n % 60).capacity().max(n % 60);
-                            budget.keep(Vec::with_capacity(bytes));
+                            let bytes = budget.reuse::<u8>(n % 60).capacity().max(n % 60);
+                            budget.keep(Vec::<u8>::with_capacity(bytes));
                         }
                     }
                 });

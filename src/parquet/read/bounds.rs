@@ -132,8 +132,7 @@ const MEMORY_BYTES: usize = 64 << 20;
 /// Values in the form of statistics (PLAIN, but strings without their lengths) as an array of the leaf's value
 /// type; what is unknown or not sound is null. None if the type has no such values.
 fn values(leaf: &Leaf, bounds: &[Option<&[u8]>]) -> Option<ArrayRef> {
-    let mut target =
-        target::new(leaf, Budget::of(&ReaderOptions::default().with_memory_bytes(MEMORY_BYTES)).reservation()).ok()?;
+    let mut target = target::new(leaf, &Budget::of(&ReaderOptions::default().with_memory_bytes(MEMORY_BYTES))).ok()?;
     let mut mask = BooleanBufferBuilder::new(bounds.len());
     let mut plain = Vec::new();
     let mut bits = Vec::new();

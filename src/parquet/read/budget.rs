@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::ReaderOptions;
-use crate::budget::{self, MemoryBudget};
+use crate::budget::{self, Keep, MemoryBudget};
 use crate::error::{Error, Result};
 use crate::parquet::compress::Decompressor;
 use crate::parquet::format::{PageHead, PageType};
@@ -98,6 +98,9 @@ impl Budget {
     }
 }
 
+/// A buffer of less is not handed on to other columns: it is made anew faster.
+pub(super) const IDLE_BYTES_MIN: usize = 4 << 10;
+
 /// Buffers of pages that were read, kept by the budget for the next ones: of all of its readers, where it is shared, else of this
 /// scan.
 #[derive(Debug, Clone)]
@@ -124,13 +127,13 @@ impl Idle {
     }
 
     /// Takes a buffer, if there is room for it.
-    pub(super) fn give(&self, buffer: Vec<u8>) {
+    pub(super) fn give<T: Keep>(&self, buffer: Vec<T>) {
         self.memory.keep(buffer);
     }
 
-    /// A buffer with room for `bytes`, or an empty one.
-    pub(super) fn take(&self, bytes: usize) -> Vec<u8> {
-        self.memory.reuse(bytes)
+    /// A buffer with room for so many values, with whatever is in it, or an empty one.
+    pub(super) fn take<T: Keep>(&self, count: usize) -> Vec<T> {
+        self.memory.reuse(count)
     }
 }
 

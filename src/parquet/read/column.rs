@@ -93,14 +93,14 @@ impl std::ops::AddAssign for ChunkCounts {
 impl Column {
     pub(super) fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<Column> {
         leaf.check()?;
-        let target = target::new(&leaf, budget.reservation())?;
+        let target = target::new(&leaf, budget)?;
         Ok(Column {
             opener: PageOpener::new(verify_crc, budget).with(target.takes()),
             target,
             validity: Validity::default(),
             chunk: None,
             rows_ahead: 0,
-            page: Page::default(),
+            page: Page::new(budget),
             skip: 0,
             mask: BooleanBufferBuilder::new(0),
             pages_read: 0,

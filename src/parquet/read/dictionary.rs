@@ -62,7 +62,7 @@ pub(super) fn of_chunk(
     }
     let mut opener = PageOpener::new(verify_crc, &file.budget);
     let (plain, count) = opener.open_dictionary(&page, meta.codec)?;
-    let mut target = target::new(leaf, file.budget.reservation())?;
+    let mut target = target::new(leaf, &file.budget)?;
     let mut values = Values { bytes: plain, ..Values::default() };
     target.read(&mut values, count)?;
     let values = target.finish(None)?;

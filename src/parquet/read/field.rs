@@ -47,7 +47,7 @@ impl FieldReader {
         let check = |number: usize| -> Result<()> {
             let leaf = file.leaf(number)?;
             leaf.check()?;
-            target::new(leaf, budget.reservation()).map(drop)
+            target::new(leaf, budget).map(drop)
         };
         match node.kind {
             Kind::Leaf(number) => check(number),

@@ -148,7 +148,7 @@ impl Drop for NestedLeaf {
 impl NestedLeaf {
     fn new(leaf: Arc<Leaf>, budget: &Budget, verify_crc: bool) -> Result<NestedLeaf> {
         leaf.check()?;
-        let target = target::new(&leaf, budget.reservation())?;
+        let target = target::new(&leaf, budget)?;
         Ok(NestedLeaf {
             name: leaf.name(),
             opener: PageOpener::new(verify_crc, budget).with(target.takes()),
@@ -156,7 +156,7 @@ impl NestedLeaf {
             validity: Validity::default(),
             mask: BooleanBufferBuilder::new(0),
             chunk: None,
-            page: Page::default(),
+            page: Page::new(budget),
             ahead: Entries::default(),
             at: 0,
             page_rows_left: None,

@@ -17,12 +17,15 @@ use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::{delta_binary_packed, delta_byte_array, delta_length_byte_array, rle};
 use crate::parquet::format::{Codec, Encoding, PageHead, PageType, Type};
 
-use super::budget::{Budget, Codecs, Idle, Reservation};
+use super::budget::{Budget, Codecs, IDLE_BYTES_MIN, Idle, Reservation};
 use super::levels::Levels;
 use super::nested_levels::{self, NestedLevels};
 use super::raw_page::{RawPage, data_values};
 use super::spare::Spare;
 use super::transcode;
+
+/// Where the pages of a column come back to.
+pub(super) type PageSpare = Spare<u8, Option<Idle>>;
 
 /// The bytes of a page, decompressed.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Deref for PageBytes {
 
 impl PageBytes {
     /// The bytes to share with an array. The next page needs another buffer then: one that `spare` gets back.
-    pub(super) fn share(&mut self, spare: &Spare) -> Bytes {
+    pub(super) fn share(&mut self, spare: &PageSpare) -> Bytes {
         let bytes = match std::mem::take(self) {
             PageBytes::Shared(bytes) => bytes,
             PageBytes::Own(bytes) => spare.lend(bytes),
@@ -75,7 +78,7 @@ impl PageBytes {
 pub(super) struct Values {
     pub bytes: PageBytes,
     /// Where shared buffers come back to.
-    pub spare: Spare,
+    pub spare: PageSpare,
     /// The lengths of byte arrays that stand back to back; none is negative.
     pub lengths: Vec<i32>,
     /// Where the values begin in `bytes`.
@@ -138,8 +141,13 @@ pub(super) struct Page {
     pub values: Values,
 }
 
-/// A buffer of less is not handed on to other columns: it is made anew faster.
-const IDLE_BYTES_MIN: usize = 4 << 10;
+impl Page {
+    /// Of a column of this budget's.
+    pub(super) fn new(budget: &Budget) -> Page {
+        let values = Values { spare: PageSpare::before(budget.idle()), ..Values::default() };
+        Page { values, ..Page::default() }
+    }
+}
 
 /// What it takes to open pages of one column.
 #[derive(Debug)]
@@ -348,7 +356,7 @@ impl PageOpener {
         body: &Bytes,
         before: usize,
         out: &mut PageBytes,
-        spare: Option<&Spare>,
+        spare: Option<&PageSpare>,
     ) -> Result<()> {
         if codec == Codec::Uncompressed {
             // The size is the body's; where the header says otherwise, what is read from it tells.
@@ -361,13 +369,13 @@ impl PageOpener {
         })?;
         let mut buffer = out.reclaim();
         if buffer.capacity() == 0 {
-            buffer = spare.map(Spare::take).unwrap_or_default();
+            buffer = spare.map(PageSpare::take).unwrap_or_default();
         }
         if buffer.capacity() == 0 && size >= IDLE_BYTES_MIN {
             buffer = self.idle.take(size);
         }
         // The buffer keeps the largest page's size.
-        let waiting = spare.map_or(0, Spare::bytes).saturating_add(self.plain.capacity() + self.small.capacity());
+        let waiting = spare.map_or(0, PageSpare::bytes).saturating_add(self.plain.capacity() + self.small.capacity());
         self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
         let body = body.get(before..).unwrap_or_default();
         let result = self.codecs.with(|codecs| codecs.decompress(codec, body, &mut buffer, size));
@@ -410,7 +418,9 @@ impl PageOpener {
     /// The same of all that a column has at its end.
     pub(super) fn end(&mut self, page: &mut Page, dictionary: PageBytes) {
         self.give_back_dictionary(dictionary);
-        (self.plain, self.small) = (Vec::new(), Vec::new());
+        let plain = std::mem::take(&mut self.plain);
+        self.give_back_dictionary(PageBytes::Own(plain));
+        self.small = Vec::new();
         // It becomes less.
         let _ = self.give_back(&mut page.values.bytes);
     }

@@ -31,7 +31,7 @@ use crate::parquet::encoding::plain::{self, ByteArrays};
 use crate::parquet::encoding::{dictionary, rle};
 use crate::parquet::format::Encoding;
 
-use super::budget::Reservation;
+use super::budget::Budget;
 use super::page::{Coding, PageBytes, Values};
 
 /// An array that is being filled.
@@ -100,7 +100,7 @@ pub(super) enum Layout {
 }
 
 /// The target for the values of `leaf`, of its own type: a dictionary's is that of its values.
-pub(super) fn new(leaf: &Leaf, memory: Reservation) -> Result<Box<dyn Target>> {
+pub(super) fn new(leaf: &Leaf, budget: &Budget) -> Result<Box<dyn Target>> {
     let value_type = match &leaf.data_type {
         DataType::Dictionary(_, value) => value.as_ref(),
         other => other,
@@ -109,11 +109,11 @@ pub(super) fn new(leaf: &Leaf, memory: Reservation) -> Result<Box<dyn Target>> {
         DataType::Null => Some(nothing::new()),
         DataType::Boolean => booleans::new(leaf),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => {
-            byte_strings::new(leaf, value_type, memory)
+            byte_strings::new(leaf, value_type, budget.reservation())
         }
-        DataType::Utf8View | DataType::BinaryView => views::new(leaf, value_type, memory),
-        DataType::FixedSizeBinary(_) => fixed_bytes::new(leaf, value_type, memory),
-        _ => numbers::new(leaf, value_type, memory),
+        DataType::Utf8View | DataType::BinaryView => views::new(leaf, value_type, budget),
+        DataType::FixedSizeBinary(_) => fixed_bytes::new(leaf, value_type, budget.reservation()),
+        _ => numbers::new(leaf, value_type, budget.reservation()),
     };
     target.ok_or_else(|| {
         let physical = leaf.physical;

@@ -20,9 +20,9 @@ use crate::parquet::arrow::Leaf;
 use crate::parquet::encoding::dictionary;
 use crate::parquet::encoding::plain::ByteArrays;
 use crate::parquet::format::{Encoding, Type};
-use crate::parquet::read::budget::Reservation;
-use crate::parquet::read::page::{Coding, PageBytes, Values};
-use crate::parquet::read::spare::{Filling, Spare};
+use crate::parquet::read::budget::{Budget, Idle, Reservation};
+use crate::parquet::read::page::{Coding, PageBytes, PageSpare, Values};
+use crate::parquet::read::spare::Filling;
 
 /// Values up to this long stand in their view.
 const INLINE_BYTES: u32 = 12;
@@ -40,6 +40,7 @@ struct Views {
     dictionary: Option<Dictionary>,
     /// Of the dictionary before.
     kept: Vec<u128>,
+    idle: Idle,
     memory: Reservation,
 }
 
@@ -55,7 +56,7 @@ struct Dictionary {
 /// The views of so many values are kept when their dictionary ends, for those of the next one.
 const KEPT: usize = 256;
 
-pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Option<Box<dyn Target>> {
+pub(super) fn new(leaf: &Leaf, data_type: &DataType, budget: &Budget) -> Option<Box<dyn Target>> {
     (leaf.physical == Type::ByteArray).then(|| {
         Box::new(Views {
             is_utf8: *data_type == DataType::Utf8View,
@@ -66,7 +67,8 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
             buffer_bytes: 0,
             dictionary: None,
             kept: Vec::new(),
-            memory,
+            idle: budget.idle().clone(),
+            memory: budget.reservation(),
         }) as Box<dyn Target>
     })
 }
@@ -175,21 +177,22 @@ impl Target for Views {
             return Err(Error::corrupt(format!("a dictionary of {count} strings in {} bytes", bytes.len())));
         }
         self.memory.grow(bytes.len().saturating_add(count.saturating_mul(size_of::<u128>())))?;
-        let mut views = std::mem::take(&mut self.kept);
+        let mut views = if count > KEPT { self.idle.take(count) } else { std::mem::take(&mut self.kept) };
+        views.clear();
         views.reserve_exact(count);
         append_plain(bytes, 0, count, 0, self.is_utf8, &mut views)?;
         let points = views.iter().any(|&view| view as u32 > INLINE_BYTES);
-        let bytes = points.then(|| bytes.share(&Spare::default()));
+        let bytes = points.then(|| bytes.share(&PageSpare::before(&self.idle)));
         self.dictionary = Some(Dictionary { bytes, views, block: 0 });
         self.take_memory()
     }
 
     fn clear_dictionary(&mut self) -> PageBytes {
-        if let Some(Dictionary { mut views, .. }) = self.dictionary.take()
-            && views.capacity() <= KEPT
-        {
-            views.clear();
-            self.kept = views;
+        let views = self.dictionary.take().map(|dictionary| dictionary.views).unwrap_or_default();
+        match views.capacity() {
+            0 => {}
+            1..=KEPT => self.kept = views,
+            _ => self.idle.give(views),
         }
         PageBytes::default()
     }
@@ -255,7 +258,7 @@ impl Target for Views {
 
 impl Dictionary {
     fn memory_bytes(&self) -> usize {
-        self.bytes.as_ref().map_or(0, Bytes::len) + self.views.len() * size_of::<u128>()
+        self.bytes.as_ref().map_or(0, Bytes::len) + self.views.capacity() * size_of::<u128>()
     }
 
     /// Makes the views point into buffer `block`.
@@ -510,6 +513,7 @@ mod tests {
             buffer_bytes: 0,
             dictionary: None,
             kept: Vec::new(),
+            idle: Budget::new(1 << 20).idle().clone(),
             memory: Budget::new(1 << 20).reservation(),
         };
         target.set_dictionary(&mut PageBytes::Own(bytes.clone()), 3, false).expect("dictionary");
