@@ -36,10 +36,12 @@ pub trait Delta: Copy + Default + Ord + Send + Sync + 'static {
     fn from_bits(bits: u64) -> Self;
     /// Sign-extended.
     fn wide(self) -> i64;
+    /// As [`bit_pack::append_sums_64`].
+    fn append_sums(packed: &[u8], width: u32, ends: (Self, Self), count: usize, out: &mut Vec<Self>) -> Option<Self>;
 }
 
 macro_rules! delta {
-    ($($t:ty, $u:ty;)*) => {$(
+    ($($t:ty, $u:ty, $append_sums:ident;)*) => {$(
         impl Delta for $t {
             const BITS: u32 = <$t>::BITS;
             #[inline(always)]
@@ -54,10 +56,14 @@ macro_rules! delta {
             fn from_bits(bits: u64) -> $t { bits as $t }
             #[inline(always)]
             fn wide(self) -> i64 { i64::from(self) }
+            #[inline(always)]
+            fn append_sums(packed: &[u8], width: u32, ends: ($t, $t), count: usize, out: &mut Vec<$t>) -> Option<$t> {
+                bit_pack::$append_sums(packed, width, ends, count, out)
+            }
         }
     )*};
 }
-delta!(i32, u32; i64, u64;);
+delta!(i32, u32, append_sums_32; i64, u64, append_sums_64;);
 
 /// Appends `values`, encoded.
 pub fn encode<T: Delta>(values: &[T], out: &mut Vec<u8>) {
@@ -252,14 +258,31 @@ impl<'a, T: Delta> Decoder<'a, T> {
                 if self.packed_left == 0 {
                     self.next_miniblock()?;
                 }
-                if self.packed_left < BLOCK {
+                let count = self.packed_left.min(want) / BLOCK * BLOCK;
+                if count == 0 {
                     break;
                 }
-                self.append_block(out);
-                (self.packed_left, self.left, want) = (self.packed_left - BLOCK, self.left - BLOCK, want - BLOCK);
+                self.append_blocks(count, out);
+                (self.packed_left, self.left, want) = (self.packed_left - count, self.left - count, want - count);
             }
         }
         self.each(want, |values| out.extend_from_slice(values))
+    }
+
+    /// Appends the next `count` values, which the miniblock has; whole blocks.
+    #[inline]
+    fn append_blocks(&mut self, count: usize, out: &mut Vec<T>) {
+        let ends = (self.least, self.last);
+        if self.width > 0
+            && let Some(last) = T::append_sums(self.packed, self.width, ends, count, out)
+        {
+            self.last = last;
+            self.packed = self.packed.get(bit_pack::packed_bytes(count, self.width)..).unwrap_or_default();
+            return;
+        }
+        for _ in 0..count / BLOCK {
+            self.append_block(out);
+        }
     }
 
     /// Appends the next 32 values, which the miniblock has.

@@ -99,6 +99,143 @@ fn steps_wide(mut packed: &[u8], width: usize, bytes: &Lanes, shifts: &Lanes, ou
     true
 }
 
+/// Appends `count` sums: `last` and `least` and the first of the values that `packed` begins with, that and `least` and the second, and so
+/// on, all wrapping. Values that are not there count as 0. The last sum; nothing is done, and none given, where the width or the
+/// processor is not known.
+#[inline]
+pub(super) fn append_sums_32(
+    packed: &[u8],
+    width: u32,
+    (least, last): (i32, i32),
+    count: usize,
+    out: &mut Vec<i32>,
+) -> Option<i32> {
+    let width = width as usize;
+    let (bytes, shifts) = (BYTES.get(width)?, SHIFTS.get(width)?);
+    // SAFETY: the processor has what the function is compiled for.
+    cpu::has_avx512().then(|| unsafe { sums_32(packed, width, (bytes, shifts), (least, last), count, out) })
+}
+
+/// The same of wide values, and of sums of 64 bits or their low 32.
+#[inline]
+pub(super) fn append_sums_64<T: Sum>(
+    packed: &[u8],
+    width: u32,
+    (least, last): (i64, i64),
+    count: usize,
+    out: &mut Vec<T>,
+) -> Option<i64> {
+    let width = width as usize;
+    let (bytes, shifts) = (BYTES_WIDE.get(width)?, SHIFTS_WIDE.get(width)?);
+    // SAFETY: the processor has what the function is compiled for.
+    cpu::has_avx512().then(|| unsafe { sums_64(packed, width, (bytes, shifts), (least, last), count, out) })
+}
+
+/// What sums of 64 bits are stored as.
+pub(super) trait Sum: Copy {
+    /// Stores the first of the sums.
+    ///
+    /// # Safety
+    /// The processor has AVX-512, and there is room at `to` for as many as `wanted` has bits.
+    unsafe fn store(to: *mut Self, wanted: u8, sums: __m512i);
+}
+
+impl Sum for i64 {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    unsafe fn store(to: *mut i64, wanted: u8, sums: __m512i) {
+        // SAFETY: as the caller promises.
+        unsafe { _mm512_mask_storeu_epi64(to, wanted, sums) };
+    }
+}
+
+impl Sum for i32 {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+    unsafe fn store(to: *mut i32, wanted: u8, sums: __m512i) {
+        // SAFETY: as the caller promises.
+        unsafe { _mm256_mask_storeu_epi32(to, wanted, _mm512_cvtepi64_epi32(sums)) };
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn sums_32(
+    mut packed: &[u8],
+    width: usize,
+    (bytes, shifts): (&Lanes, &Lanes),
+    (least, last): (i32, i32),
+    count: usize,
+    out: &mut Vec<i32>,
+) -> i32 {
+    let (bytes, shifts) = (load(&bytes.0), load(&shifts.0));
+    let mask = _mm512_set1_epi32(((1u32 << width) - 1).cast_signed());
+    let (least, zero, end) = (_mm512_set1_epi32(least), _mm512_setzero_si512(), _mm512_set1_epi32(STEP as i32 - 1));
+    let mut last = _mm512_set1_epi32(last);
+    out.reserve(count);
+    let mut left = count;
+    while left > 0 {
+        let n = left.min(STEP);
+        let wanted = u16::MAX >> (STEP - n);
+        let lanes = _mm512_permutexvar_epi8(bytes, load(packed));
+        let steps = _mm512_and_si512(_mm512_srlv_epi32(lanes, shifts), mask);
+        // Those that are not wanted add nothing, so that the last lane is the last sum.
+        let steps = _mm512_maskz_add_epi32(wanted, steps, least);
+        let sums = _mm512_add_epi32(steps, _mm512_alignr_epi32::<15>(steps, zero));
+        let sums = _mm512_add_epi32(sums, _mm512_alignr_epi32::<14>(sums, zero));
+        let sums = _mm512_add_epi32(sums, _mm512_alignr_epi32::<12>(sums, zero));
+        let sums = _mm512_add_epi32(sums, _mm512_alignr_epi32::<8>(sums, zero));
+        // SAFETY: room for `count` values was reserved; `left` of them are not written yet, of which these are the first.
+        unsafe {
+            let to = out.as_mut_ptr().add(out.len());
+            _mm512_mask_storeu_epi32(to, wanted, _mm512_add_epi32(sums, last));
+            out.set_len(out.len() + n);
+        }
+        // Nothing waits for the sums before but this.
+        last = _mm512_add_epi32(last, _mm512_permutexvar_epi32(end, sums));
+        packed = packed.get(width * (STEP / 8)..).unwrap_or_default();
+        left -= n;
+    }
+    _mm512_cvtsi512_si32(last)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn sums_64<T: Sum>(
+    mut packed: &[u8],
+    width: usize,
+    (bytes, shifts): (&Lanes, &Lanes),
+    (least, last): (i64, i64),
+    count: usize,
+    out: &mut Vec<T>,
+) -> i64 {
+    let (bytes, shifts) = (load(&bytes.0), load(&shifts.0));
+    let mask = _mm512_set1_epi64(((1u64 << width) - 1).cast_signed());
+    let (least, zero) = (_mm512_set1_epi64(least), _mm512_setzero_si512());
+    let end = _mm512_set1_epi64(STEP_WIDE as i64 - 1);
+    let mut last = _mm512_set1_epi64(last);
+    out.reserve(count);
+    let mut left = count;
+    while left > 0 {
+        let n = left.min(STEP_WIDE);
+        let wanted = u8::MAX >> (STEP_WIDE - n);
+        let lanes = _mm512_permutexvar_epi8(bytes, load(packed));
+        let steps = _mm512_and_si512(_mm512_srlv_epi64(lanes, shifts), mask);
+        // As above.
+        let steps = _mm512_maskz_add_epi64(wanted, steps, least);
+        let sums = _mm512_add_epi64(steps, _mm512_alignr_epi64::<7>(steps, zero));
+        let sums = _mm512_add_epi64(sums, _mm512_alignr_epi64::<6>(sums, zero));
+        let sums = _mm512_add_epi64(sums, _mm512_alignr_epi64::<4>(sums, zero));
+        // SAFETY: room for `count` values was reserved; `left` of them are not written yet, of which these are the first.
+        unsafe {
+            T::store(out.as_mut_ptr().add(out.len()), wanted, _mm512_add_epi64(sums, last));
+            out.set_len(out.len() + n);
+        }
+        last = _mm512_add_epi64(last, _mm512_permutexvar_epi64(end, sums));
+        packed = packed.get(width..).unwrap_or_default();
+        left -= n;
+    }
+    _mm_cvtsi128_si64(_mm512_castsi512_si128(last))
+}
+
 /// The first 64 bytes, zeros behind the end.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
 #[inline]

@@ -150,6 +150,40 @@ pub fn unpack_block<'a>(packed: &'a [u8], width: u32, block: &mut [u32; BLOCK]) 
     &[]
 }
 
+/// Appends the sums of DELTA_BINARY_PACKED for `count` values of `width` bits from the start of `packed`: each is the one before and
+/// `least` and the value, wrapping. The last of them; nothing is done, and none given, where it can be done no faster than value by
+/// value.
+#[inline]
+pub fn append_sums_32(packed: &[u8], width: u32, ends: (i32, i32), count: usize, out: &mut Vec<i32>) -> Option<i32> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(last) = avx512::append_sums_32(packed, width, ends, count, out) {
+            return Some(last);
+        }
+        let ends = (i64::from(ends.0), i64::from(ends.1));
+        avx512::append_sums_64(packed, width, ends, count, out).map(|last| last as i32)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (packed, width, ends, count, out);
+        None
+    }
+}
+
+/// The same of 64 bits.
+#[inline]
+pub fn append_sums_64(packed: &[u8], width: u32, ends: (i64, i64), count: usize, out: &mut Vec<i64>) -> Option<i64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        avx512::append_sums_64(packed, width, ends, count, out)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (packed, width, ends, count, out);
+        None
+    }
+}
+
 macro_rules! by_width {
     ($width:expr, $input:expr, $out:expr, $($w:literal)*) => {
         match $width {
@@ -373,6 +407,46 @@ mod tests {
                         );
                         assert_eq!((&some[..count], some[count]), (&narrow[..count], 9), "{width} bits of {len} bytes");
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_the_values_one_by_one() {
+        let bytes: Vec<u8> = (0..700u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let ends = (-7_654_321_987_654_321_i64, 0x1234_5678_9abc_def0_i64);
+        for width in 1..=64u32 {
+            for (len, count) in [(700, 32), (700, 70), (40, 32), (3, 9), (0, 1), (700, 1), (700, 0), (65, 64)] {
+                let packed = &bytes[..len];
+                let mut want = Vec::new();
+                let mut rest = packed;
+                while want.len() < count {
+                    let mut block = [0; BLOCK];
+                    rest = unpack_block_wide(rest, width, &mut block);
+                    want.extend(block);
+                }
+                want.truncate(count);
+                let wide = |last: &mut i64, &value: &u64| {
+                    *last = last.wrapping_add(ends.0).wrapping_add(value as i64);
+                    Some(*last)
+                };
+                let want: Vec<i64> = want.iter().scan(ends.1, wide).collect();
+                let mut out = vec![5i64; 3];
+                if let Some(last) = append_sums_64(packed, width, ends, count, &mut out) {
+                    assert_eq!(out, [&[5; 3], &want[..]].concat(), "{width} bits of {len} bytes");
+                    assert_eq!(last, want.last().copied().unwrap_or(ends.1), "{width} bits of {len} bytes");
+                } else {
+                    assert_eq!(out, [5; 3]);
+                }
+                let mut out = vec![5i32; 3];
+                let ends = (ends.0 as i32, ends.1 as i32);
+                if let Some(last) = append_sums_32(packed, width, ends, count, &mut out) {
+                    let want: Vec<i32> = want.iter().map(|&sum| sum as i32).collect();
+                    assert_eq!(out, [&[5; 3], &want[..]].concat(), "{width} bits of {len} bytes");
+                    assert_eq!(last, want.last().copied().unwrap_or(ends.1), "{width} bits of {len} bytes");
+                } else {
+                    assert_eq!(out, [5; 3]);
                 }
             }
         }
