@@ -23,6 +23,9 @@ const CHUNK_OF_FEW: usize = 64;
 /// Places to be picked that are this far from each other are unpacked by themselves.
 const APART: usize = 128;
 
+/// Packed indices, their width in bits, and how many go before those that are wanted.
+type Packed<'a> = (&'a [u8], u32, usize);
+
 /// Bits that hold every index into a dictionary of `dictionary_len` values.
 pub fn width(dictionary_len: usize) -> u32 {
     width_of(u32::try_from(dictionary_len.saturating_sub(1)).unwrap_or(u32::MAX))
@@ -61,12 +64,15 @@ impl<'a> Decoder<'a> {
 
     /// Appends `count` values of `dictionary`, by index; an index beyond it is corrupt.
     pub fn gather<T: Copy>(&mut self, dictionary: &[T], count: usize, out: &mut Vec<T>) -> Result<()> {
-        self.gather_by(dictionary, count, out, |value| value)
+        self.gather_by(dictionary, count, out, |value| value, gather::append_packed_copies)
     }
 
     /// The same of a dictionary page's bytes, in PLAIN.
     pub fn gather_plain<T: Fixed>(&mut self, dictionary: &[u8], count: usize, out: &mut Vec<T>) -> Result<()> {
-        self.gather_by(T::plain(dictionary), count, out, T::of)
+        let append = |dictionary: &[_], from: Packed<'_>, indices: &mut [u32], out: &mut Vec<T>| {
+            gather::append_packed(dictionary, from, indices, out, T::of)
+        };
+        self.gather_by(T::plain(dictionary), count, out, T::of, append)
     }
 
     #[inline]
@@ -76,11 +82,12 @@ impl<'a> Decoder<'a> {
         count: usize,
         out: &mut Vec<T>,
         value: impl Fn(D) -> T,
+        append: impl Fn(&[D], Packed<'_>, &mut [u32], &mut Vec<T>) -> Result<(), u32>,
     ) -> Result<()> {
         match count {
-            0..=CHUNK_OF_FEW => self.gather_in(&mut [0; CHUNK_OF_FEW], dictionary, count, out, value),
-            n if n <= CHUNK_OF_SOME => self.gather_in(&mut [0; CHUNK_OF_SOME], dictionary, count, out, value),
-            _ => self.gather_in(&mut [0; CHUNK], dictionary, count, out, value),
+            0..=CHUNK_OF_FEW => self.gather_in(&mut [0; CHUNK_OF_FEW], dictionary, count, out, value, append),
+            n if n <= CHUNK_OF_SOME => self.gather_in(&mut [0; CHUNK_OF_SOME], dictionary, count, out, value, append),
+            _ => self.gather_in(&mut [0; CHUNK], dictionary, count, out, value, append),
         }
     }
 
@@ -92,6 +99,7 @@ impl<'a> Decoder<'a> {
         count: usize,
         out: &mut Vec<T>,
         value: impl Fn(D) -> T,
+        append: impl Fn(&[D], Packed<'_>, &mut [u32], &mut Vec<T>) -> Result<(), u32>,
     ) -> Result<()> {
         let mut left = count;
         out.reserve(count);
@@ -108,8 +116,7 @@ impl<'a> Decoder<'a> {
                         let n = packed.min(chunk.len());
                         let indices = chunk.get_mut(..n).unwrap_or_default();
                         let from = (bytes, self.indices.width(), skip);
-                        gather::append_packed(dictionary, from, indices, out, &value)
-                            .map_err(|max| beyond(max, dictionary.len()))?;
+                        append(dictionary, from, indices, out).map_err(|max| beyond(max, dictionary.len()))?;
                         skip += n;
                         packed -= n;
                     }
@@ -197,16 +204,13 @@ impl<'a> Decoder<'a> {
 
 /// Appends the value of `dictionary` at each of `indices`; one beyond it is corrupt.
 pub fn values_at<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut Vec<T>) -> Result<()> {
-    values_by(dictionary, indices, out, |value| value)
+    gather::append_each(dictionary, indices, out).map_err(|max| beyond(max, dictionary.len()))
 }
 
 /// The same of a dictionary page's bytes, in PLAIN.
 pub fn plain_values_at<T: Fixed>(dictionary: &[u8], indices: &[u32], out: &mut Vec<T>) -> Result<()> {
-    values_by(T::plain(dictionary), indices, out, T::of)
-}
-
-fn values_by<D: Copy, T>(dictionary: &[D], indices: &[u32], out: &mut Vec<T>, value: impl Fn(D) -> T) -> Result<()> {
-    gather::append(dictionary, indices, out, value).map_err(|max| beyond(max, dictionary.len()))
+    let dictionary = T::plain(dictionary);
+    gather::append(dictionary, indices, out, T::of).map_err(|max| beyond(max, dictionary.len()))
 }
 
 /// Whether each of `indices` is within a dictionary of so many values; one beyond it is corrupt.

@@ -21,6 +21,18 @@ pub(super) fn append<D: Copy, T>(
     Ok(())
 }
 
+/// The same of entries as they stand.
+#[inline]
+pub(super) fn append_each<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut Vec<T>) -> Result<(), u32> {
+    let Some(max) = max(indices) else { return Ok(()) };
+    if max as usize >= dictionary.len() {
+        return Err(max);
+    }
+    // SAFETY: no index is greater than `max`, which is within the dictionary.
+    unsafe { append_copies(dictionary, indices, out) };
+    Ok(())
+}
+
 /// The same of the `indices.len()` indices of `width` bits after `skip` of `packed`, which are unpacked there.
 #[inline]
 pub(super) fn append_packed<D: Copy, T>(
@@ -41,6 +53,44 @@ pub(super) fn append_packed<D: Copy, T>(
     // SAFETY: `unpack` gives the greatest of what it has written to `indices`, and that is within the dictionary.
     out.extend(indices.iter().map(|&i| value(unsafe { *dictionary.get_unchecked(i as usize) })));
     Ok(())
+}
+
+/// The same of entries as they stand.
+#[inline]
+pub(super) fn append_packed_copies<T: Copy>(
+    dictionary: &[T],
+    (packed, width, skip): (&[u8], u32, usize),
+    indices: &mut [u32],
+    out: &mut Vec<T>,
+) -> Result<(), u32> {
+    if indices.is_empty() {
+        return Ok(());
+    }
+    let max = bit_pack::unpack(packed, width, skip, indices);
+    debug_assert_eq!(Some(max), indices.iter().copied().max());
+    if max as usize >= dictionary.len() {
+        return Err(max);
+    }
+    // SAFETY: `unpack` gives the greatest of what it has written to `indices`, and that is within the dictionary.
+    unsafe { append_copies(dictionary, indices, out) };
+    Ok(())
+}
+
+/// Appends copies of the entries at `indices`. Not made of what is read of them: the compiler moves numbers of 128 bits in halves
+/// then.
+///
+/// # Safety
+/// Each index is within the dictionary.
+#[inline]
+unsafe fn append_copies<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut Vec<T>) {
+    debug_assert!(indices.iter().all(|&i| (i as usize) < dictionary.len()));
+    out.reserve(indices.len());
+    for (to, &i) in out.spare_capacity_mut().iter_mut().zip(indices) {
+        // SAFETY: the entry is there, as the caller promises; where it is copied to is no part of the dictionary.
+        unsafe { std::ptr::copy_nonoverlapping(dictionary.as_ptr().add(i as usize), to.as_mut_ptr(), 1) };
+    }
+    // SAFETY: there is room for as many as there are indices, and all of it has been written.
+    unsafe { out.set_len(out.len() + indices.len()) };
 }
 
 /// The greatest of them; none of none.
@@ -75,9 +125,13 @@ mod tests {
             let mut out = vec![];
             append(&dictionary, &indices, &mut out, |v| v).expect("within");
             assert_eq!(out, want);
+            let mut copies = vec![7];
+            append_each(&dictionary, &indices, &mut copies).expect("within");
+            assert_eq!((copies[0], &copies[1..]), (7, &want[..]));
             for at in 0..len {
                 let kept = std::mem::replace(&mut indices[at], 100);
                 assert_eq!(append(&dictionary, &indices, &mut out, |v| v), Err(100), "{at} of {len}");
+                assert_eq!(append_each(&dictionary, &indices, &mut copies), Err(100), "{at} of {len}");
                 indices[at] = kept;
             }
             assert_eq!(out.len(), len, "nothing was appended");
