@@ -16,6 +16,53 @@ pub(super) fn check(data: &[u8], mut ends: impl Iterator<Item = usize>) -> Resul
     }
 }
 
+/// Looks whether bytes are ASCII a little before they are walked over string by string. Where the next string begins waits for
+/// the length of the one before; looking does not wait, and brings the bytes near.
+pub(super) struct Ahead<'a> {
+    bytes: &'a [u8],
+    /// Up to here, the bytes were looked at.
+    seen: usize,
+    /// Where the look before was from.
+    from: usize,
+    is_ascii: bool,
+}
+
+impl<'a> Ahead<'a> {
+    const BYTES_MIN: usize = 4 << 10;
+    const BYTES_MAX: usize = 64 << 10;
+
+    /// At byte `at`; does nothing if nobody asks.
+    pub(super) fn new(bytes: &'a [u8], at: usize, is_asked: bool) -> Ahead<'a> {
+        Ahead { bytes, seen: at, from: at, is_ascii: is_asked }
+    }
+
+    /// Looks from byte `at` on as far as the walk came since the look before.
+    #[inline]
+    pub(super) fn look(&mut self, at: usize) {
+        if self.is_ascii {
+            let bytes = at.saturating_sub(self.from).clamp(Self::BYTES_MIN, Self::BYTES_MAX);
+            self.from = at;
+            self.look_to(at.saturating_add(bytes));
+        }
+    }
+
+    fn look_to(&mut self, end: usize) {
+        let end = end.min(self.bytes.len());
+        if let Some(unseen) = self.bytes.get(self.seen..end) {
+            self.is_ascii &= unseen.is_ascii();
+            self.seen = end;
+        }
+    }
+
+    /// Whether all bytes are ASCII up to `end`, which is within them; not known otherwise.
+    pub(super) fn is_ascii(&mut self, end: usize) -> bool {
+        if self.is_ascii {
+            self.look_to(end);
+        }
+        self.is_ascii
+    }
+}
+
 /// Checks strings in PLAIN, each behind its length, none of which reaches past the bytes.
 pub(super) fn check_plain(bytes: &[u8]) -> Result<()> {
     if bytes.is_ascii() {

@@ -368,6 +368,9 @@ fn near_an_end(page: &[u8], start: usize, length: usize, block: u32) -> u128 {
     view(u128::from_le_bytes(bytes) << 32 | length as u128, block, start)
 }
 
+/// Values that are walked over between two looks at what comes.
+const AHEAD_VALUES: usize = 256;
+
 /// Appends `count` views of the strings, or none if one of them is broken, from byte `at` of `page` on; the bytes that these take.
 #[expect(unsafe_code, reason = "the vector grows once for all views, a tenth of making them")]
 fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool, out: &mut Vec<u128>) -> Result<usize> {
@@ -375,7 +378,11 @@ fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool,
     let before = out.len();
     out.reserve(count);
     let mut written = 0;
+    let mut ahead = utf8::Ahead::new(page, at, is_utf8);
     for slot in out.spare_capacity_mut().get_mut(..count).unwrap_or_default() {
+        if written % AHEAD_VALUES == 0 {
+            ahead.look(next);
+        }
         // A length and the twelve bytes behind it are the view of a short value; of a long one, its length and prefix. Where the
         // next value begins must wait for nothing but the length: no choice of bytes that may not be there.
         let head = match page.get(next..).and_then(<[u8]>::first_chunk) {
@@ -396,7 +403,7 @@ fn append_plain(page: &[u8], at: usize, count: usize, block: u32, is_utf8: bool,
     if next > page.len() {
         return Err(cut_short(page, at, count));
     }
-    if is_utf8 {
+    if is_utf8 && !ahead.is_ascii(next) {
         utf8::check_plain(page.get(at..next).unwrap_or_default())?;
     }
     // SAFETY: the first `written` slots behind the vector's end have been written, and there is room for them.
@@ -495,6 +502,35 @@ mod tests {
             page[7..11].copy_from_slice(&length.to_le_bytes());
             for count in [2, 3, 9] {
                 assert_eq!(read(&page, count), Err(Some(7)), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_broken_string_among_many_is_found() {
+        // Short ones, and some that are longer than what is looked at ahead.
+        let lengths: Vec<usize> = (0..3000).map(|i| if i % 701 == 700 { 100_000 } else { i * 7 % 50 + 1 }).collect();
+        for broken in [None, Some(0), Some(255), Some(256), Some(700), Some(1401), Some(2998), Some(2999)] {
+            for (text, is_sound) in [("é".as_bytes(), true), (&[0xc3], false)] {
+                let mut page = vec![0xff; 3];
+                for (number, &length) in lengths.iter().enumerate() {
+                    let mut string = vec![b'a'; length];
+                    if broken == Some(number) {
+                        string.extend(text);
+                    }
+                    encode_byte_array(&string, &mut page);
+                }
+                page.extend([0xff; 40]);
+                for count in [1, 256, 257, 3000] {
+                    let is_sound = is_sound || broken.is_none_or(|broken| broken >= count);
+                    let (mut views, mut of_any) = (vec![7], vec![7]);
+                    let end = append_plain(&page, 3, count, 1, false, &mut of_any).expect("any bytes");
+                    match append_plain(&page, 3, count, 1, true, &mut views) {
+                        Ok(of_text) => assert!(is_sound && of_text == end && views == of_any, "{broken:?} of {count}"),
+                        Err(_) => assert!(!is_sound && views == [7], "{broken:?} of {count}"),
+                    }
+                    assert_eq!(of_any.len(), 1 + count);
+                }
             }
         }
     }
