@@ -10,6 +10,7 @@
 //! ```
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray};
 use arrow_buffer::BooleanBuffer;
@@ -109,7 +110,7 @@ impl Runs {
 pub(super) enum Slot {
     Unread,
     /// For these rows.
-    Read(ArrayRef, Runs),
+    Read(ArrayRef, Arc<Runs>),
     /// These rows were judged; their values can be had.
     Judged(Kept, Runs),
     /// These rows were judged, nobody wants their values.
@@ -128,8 +129,10 @@ pub(super) struct Window {
     pub alive_rows: usize,
     /// One a column.
     slots: Vec<Slot>,
+    /// Those that are alive, by themselves, since a column was read for them; and their places in the row group.
+    picked: Option<(Arc<Runs>, Selection)>,
     /// What makes of these rows those that are alive at the end.
-    filters: Vec<(Runs, FilterPredicate)>,
+    filters: Vec<(Arc<Runs>, FilterPredicate)>,
 }
 
 impl Window {
@@ -139,7 +142,7 @@ impl Window {
         let rows = selection.rows();
         let alive = BooleanBuffer::new_set(rows);
         let slots = std::iter::repeat_with(|| Slot::Unread).take(columns).collect();
-        Window { selection, start, end, rows, alive, alive_rows: rows, slots, filters: Vec::new() }
+        Window { selection, start, end, rows, alive, alive_rows: rows, slots, picked: None, filters: Vec::new() }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -161,26 +164,26 @@ impl Window {
             self.alive_rows <= self.rows / PICKED_PART && decoder.as_flat().is_some_and(|flat| flat.picks());
         let read = match self.slots.get_mut(column) {
             Some(Slot::Unread) if is_picked => {
-                let runs = Runs::around(&self.alive, 1);
-                let rows = rows_of(&self.selection, runs.ranges());
+                let (start, end) = (self.start, self.end);
+                let (runs, rows) = self.picked();
                 if let Some(flat) = decoder.as_flat() {
-                    flat.pick(self.start, rows.ranges(), self.end)?;
+                    flat.pick(start, rows.ranges(), end)?;
                 }
                 let array = decoder.finish()?;
                 decoder.release()?;
-                (array, runs)
+                (array, Arc::clone(runs))
             }
             Some(Slot::Unread) => {
                 let runs = self.runs(decoder.gap_rows());
                 self.each_range(ColumnReader::skip, &runs, decoder, ColumnReader::read)?;
                 let array = decoder.finish()?;
                 decoder.release()?;
-                (array, runs)
+                (array, Arc::new(runs))
             }
             Some(Slot::Judged(kept, runs)) => {
                 let Some(flat) = decoder.as_flat() else { return Ok(()) };
                 let array = flat.read_judged(std::mem::take(kept), &runs.narrow(&self.alive))?;
-                (array, Runs::around(&self.alive, 1))
+                (array, Arc::clone(&self.picked().0))
             }
             Some(Slot::Read(..) | Slot::Done) | None => return Ok(()),
         };
@@ -274,25 +277,38 @@ impl Window {
 
     /// A column for the rows that are alive, once it has been read.
     pub(super) fn take(&mut self, column: usize) -> Result<Option<ArrayRef>> {
-        let Some(slot) = self.slots.get_mut(column) else { return Ok(None) };
-        let Slot::Read(array, runs) = slot else { return Ok(None) };
-        if runs.rows() != self.alive_rows {
-            let mask = BooleanArray::new(runs.narrow(&self.alive), None);
-            *array = FilterBuilder::new(&mask).optimize().build().filter(array)?;
-            *runs = Runs::around(&self.alive, 1);
+        let Some(Slot::Read(array, runs)) = self.slots.get(column) else { return Ok(None) };
+        if runs.rows() == self.alive_rows {
+            return Ok(Some(Arc::clone(array)));
         }
-        Ok(Some(array.clone()))
+        let mask = BooleanArray::new(runs.narrow(&self.alive), None);
+        let array = FilterBuilder::new(&mask).optimize().build().filter(array)?;
+        let runs = Arc::clone(&self.picked().0);
+        if let Some(slot) = self.slots.get_mut(column) {
+            *slot = Slot::Read(Arc::clone(&array), runs);
+        }
+        Ok(Some(array))
     }
 
     /// The places in the row group of the rows that are alive.
-    pub(super) fn alive_in_group(&self) -> Selection {
+    pub(super) fn alive_in_group(&mut self) -> Selection {
         match self.alive_rows == self.rows {
             true => self.selection.clone(),
-            false => rows_of(&self.selection, &Runs::around(&self.alive, 1).runs),
+            false => self.picked().1.clone(),
         }
     }
 
+    /// The rows that are alive, and their places in the row group.
+    fn picked(&mut self) -> &(Arc<Runs>, Selection) {
+        self.picked.get_or_insert_with(|| {
+            let runs = Runs::around(&self.alive, 1);
+            let rows = rows_of(&self.selection, runs.ranges());
+            (Arc::new(runs), rows)
+        })
+    }
+
     fn set_alive(&mut self, alive: BooleanBuffer) {
+        self.picked = None;
         self.alive_rows = alive.count_set_bits();
         self.alive = alive;
     }
