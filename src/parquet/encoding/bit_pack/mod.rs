@@ -160,8 +160,11 @@ pub fn append_sums_32(packed: &[u8], width: u32, ends: (i32, i32), count: usize,
         if let Some(last) = avx512::append_sums_32(packed, width, ends, count, out) {
             return Some(last);
         }
-        let ends = (i64::from(ends.0), i64::from(ends.1));
-        avx512::append_sums_64(packed, width, ends, count, out).map(|last| last as i32)
+        let wide = (i64::from(ends.0), i64::from(ends.1));
+        if let Some(last) = avx512::append_sums_64(packed, width, wide, count, out) {
+            return Some(last as i32);
+        }
+        avx2::append_sums(packed, width, ends, count, out)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -175,7 +178,8 @@ pub fn append_sums_32(packed: &[u8], width: u32, ends: (i32, i32), count: usize,
 pub fn append_sums_64(packed: &[u8], width: u32, ends: (i64, i64), count: usize, out: &mut Vec<i64>) -> Option<i64> {
     #[cfg(target_arch = "x86_64")]
     {
-        avx512::append_sums_64(packed, width, ends, count, out)
+        let last = avx512::append_sums_64(packed, width, ends, count, out);
+        last.or_else(|| avx2::append_sums(packed, width, ends, count, out))
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
