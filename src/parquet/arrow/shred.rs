@@ -119,16 +119,14 @@ fn descend(node: &Node, array: &ArrayRef, mut entries: Entries, out: &mut Vec<Le
 /// Where the entries that have not ended begin and how many there are, if they lie one behind the other: the elements of lists
 /// do, unless some are null.
 fn stretch(at: &[u32]) -> Option<(u32, usize)> {
-    let mut live = at.iter().copied().filter(|&at| at != DEAD);
-    let Some(start) = live.next() else { return Some((0, 0)) };
-    let mut count = 1;
-    for at in live {
-        if at != start.wrapping_add(count) {
-            return None;
-        }
-        count = count.wrapping_add(1);
+    let Some(&start) = at.iter().find(|&&at| at != DEAD) else { return Some((0, 0)) };
+    let (mut next, mut are_stretch) = (start, true);
+    // Without a branch, of which those at the ends of lists would not be foretold.
+    for &at in at {
+        are_stretch &= at == DEAD || at == next;
+        next = next.wrapping_add(u32::from(at != DEAD));
     }
-    Some((start, count as usize))
+    are_stretch.then_some((start, next.wrapping_sub(start) as usize))
 }
 
 /// The values that a dictionary or runs stand for, none of them repeated: the entries go to them.
@@ -161,11 +159,17 @@ fn unpack(array: &ArrayRef, entries: &mut Entries) -> Result<ArrayRef> {
 
 /// Ends the entries that are null; the others reach `present`.
 fn presence(entries: &mut Entries, nulls: Option<&NullBuffer>, present: u16) {
+    let Some(nulls) = nulls else {
+        for (at, def) in entries.at.iter().zip(&mut entries.def) {
+            *def = if *at == DEAD { *def } else { present };
+        }
+        return;
+    };
     for (at, def) in entries.at.iter_mut().zip(&mut entries.def) {
         if *at == DEAD {
             continue;
         }
-        if nulls.is_some_and(|n| n.is_null(*at as usize)) {
+        if nulls.is_null(*at as usize) {
             *at = DEAD;
         } else {
             *def = present;
@@ -175,33 +179,48 @@ fn presence(entries: &mut Entries, nulls: Option<&NullBuffer>, present: u16) {
 
 /// The entries of a list's elements; empty lists end.
 fn expand(entries: &Entries, ranges: &[(u32, u32)], element_rep: u16, element_def: u16) -> Result<Entries> {
-    let live = entries.at.iter().filter(|&&at| at != DEAD);
-    let total: u64 = live.map(|&at| u64::from(ranges.get(at as usize).map_or(0, |r| r.1).max(1))).sum::<u64>()
-        + entries.at.len() as u64;
+    let range = |at: u32| match at {
+        DEAD => (0, 0),
+        at => ranges.get(at as usize).copied().unwrap_or_default(),
+    };
+    let total = entries.at.iter().map(|&at| u64::from(range(at).1.max(1))).sum::<u64>();
     if total >= u64::from(DEAD) {
         return Err(too_many());
     }
     let total = total as usize;
+    // Most entries continue a list and have a value; where lists begin is written over that.
     let mut next =
-        Entries { rep: Vec::with_capacity(total), def: Vec::with_capacity(total), at: Vec::with_capacity(total) };
+        Entries { rep: vec![element_rep; total], def: vec![element_def; total], at: vec![DEAD; total + SHORT] };
+    let mut first = 0;
     for ((&rep, &def), &at) in entries.rep.iter().zip(&entries.def).zip(&entries.at) {
-        let (start, len) = match at {
-            DEAD => (0, 0),
-            at => ranges.get(at as usize).copied().unwrap_or_default(),
-        };
-        if len == 0 {
-            next.rep.push(rep);
-            next.def.push(def);
-            next.at.push(DEAD);
-            continue;
+        let (start, len) = range(at);
+        let is_empty = len == 0;
+        if let (Some(first_rep), Some(first_def)) = (next.rep.get_mut(first), next.def.get_mut(first)) {
+            *first_rep = rep;
+            *first_def = if is_empty { def } else { element_def };
         }
-        next.rep.push(rep);
-        next.rep.extend(std::iter::repeat_n(element_rep, len as usize - 1));
-        next.def.extend(std::iter::repeat_n(element_def, len as usize));
-        next.at.extend(start..start + len);
+        // As many as a short list may have, whatever it has: how often a loop turns would not be foretold. The next one puts its
+        // own over what is too much.
+        if let Some(short) = next.at.get_mut(first..).and_then(|rest| rest.first_chunk_mut::<SHORT>()) {
+            *short = std::array::from_fn(|n| start.wrapping_add(n as u32));
+            if is_empty {
+                *short = [DEAD; SHORT];
+            }
+        }
+        let len = len as usize;
+        if len > SHORT
+            && let Some(all) = next.at.get_mut(first..first + len)
+        {
+            all.iter_mut().zip(start..).for_each(|(at, element)| *at = element);
+        }
+        first += len.max(1);
     }
+    next.at.truncate(total);
     Ok(next)
 }
+
+/// Elements of a list that are taken without asking how many it has.
+const SHORT: usize = 8;
 
 /// The elements of a list array, and start and length of each slot among them.
 fn ranges(array: &ArrayRef) -> Option<(ArrayRef, Vec<(u32, u32)>)> {
@@ -251,4 +270,44 @@ fn mismatch(node: &Node, got: &DataType) -> Error {
 
 fn too_many() -> Error {
     Error::limit("a batch of 2^32 entries or more: write it in smaller ones")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_any_length_are_expanded() {
+        // Of each length twice, among them empty ones and more than short ones; every fifth has ended before.
+        let lens: Vec<u32> = (0..3 * SHORT as u32).chain((0..3 * SHORT as u32).rev()).collect();
+        let range = |next: &mut u32, &len: &u32| Some((std::mem::replace(next, *next + len), len));
+        let ranges: Vec<(u32, u32)> = lens.iter().scan(7, range).collect();
+        let at: Vec<u32> = (0..lens.len() as u32).map(|n| if n % 5 == 2 { DEAD } else { n }).collect();
+        let rep = (0..lens.len() as u16).map(|n| n % 2).collect();
+        let def = at.iter().map(|&at| if at == DEAD { 1 } else { 3 }).collect();
+        let entries = Entries { rep, def, at };
+        let next = expand(&entries, &ranges, 2, 4).expect("few");
+        let mut expected = Vec::new();
+        for ((&rep, &def), &at) in entries.rep.iter().zip(&entries.def).zip(&entries.at) {
+            match ranges.get(at as usize) {
+                Some(&(start, len)) if len > 0 => {
+                    expected.extend((start..start + len).map(|at| (if at == start { rep } else { 2 }, 4, at)));
+                }
+                _ => expected.push((rep, def, DEAD)),
+            }
+        }
+        let got = next.rep.iter().zip(&next.def).zip(&next.at).map(|((&rep, &def), &at)| (rep, def, at));
+        assert_eq!(got.collect::<Vec<_>>(), expected);
+        assert_eq!((next.rep.len(), next.def.len(), next.at.len()), (expected.len(), expected.len(), expected.len()));
+    }
+
+    #[test]
+    fn a_stretch_has_no_gap_but_ends() {
+        assert_eq!(stretch(&[]), Some((0, 0)));
+        assert_eq!(stretch(&[DEAD, DEAD]), Some((0, 0)));
+        assert_eq!(stretch(&[DEAD, 5, 6, DEAD, 7]), Some((5, 3)));
+        assert_eq!(stretch(&[5, 7]), None);
+        assert_eq!(stretch(&[5, 5]), None);
+        assert_eq!(stretch(&[5, DEAD, 4]), None);
+    }
 }

@@ -41,15 +41,20 @@ impl<'a> RowLevels<'a> {
     /// `def_max` is the definition level of an entry with a value.
     pub fn new(entries: &'a LeafEntries, def_max: u16) -> RowLevels<'a> {
         let (rep, def) = (entries.rep.as_deref(), entries.def.as_deref());
-        let mut starts = Vec::with_capacity(entries.entries + 1);
-        let mut values = 0;
+        let rows = rep.map_or(entries.entries, |rep| rep.iter().filter(|&&level| level == 0).count());
+        let mut starts = vec![(0, 0); rows + 1];
+        let (mut row, mut values) = (0, 0);
         for entry in 0..entries.entries {
-            if rep.is_none_or(|r| r.get(entry) == Some(&0)) {
-                starts.push((entry, values));
+            // Where an entry continues its row, the next row's start is written over: a branch would not be foretold.
+            if let Some(start) = starts.get_mut(row) {
+                *start = (entry, values);
             }
+            row += usize::from(rep.is_none_or(|r| r.get(entry) == Some(&0)));
             values += usize::from(def.is_none_or(|d| d.get(entry) == Some(&def_max)));
         }
-        starts.push((entries.entries, values));
+        if let Some(end) = starts.last_mut() {
+            *end = (entries.entries, values);
+        }
         RowLevels { rep, def, starts }
     }
 
