@@ -131,6 +131,46 @@ fn row_groups_close_with_the_same_rows_with_any_number_of_threads() {
     assert_eq!(writer.finish().unwrap().metadata.row_groups[0].num_rows, rows as i64);
 }
 
+/// Of strings that take a dictionary of several megabytes, and numbers.
+fn large_dictionary(rows: usize, random: &mut Random, with_null: bool) -> RecordBatch {
+    let text = (0..rows).map(|_| Some(format!("a string of some length, number {:08}", random.next() % 50_000)));
+    let number = (0..rows).map(|row| (!with_null || row != 7).then_some(row as i64));
+    let columns: [(_, Arc<dyn Array>); 2] =
+        [("text", Arc::new(text.collect::<StringArray>())), ("number", Arc::new(number.collect::<Int64Array>()))];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+/// With one thread rows wait for the sake of large dictionaries: none is left out, row groups are the same, and so are errors.
+#[test]
+fn rows_that_wait_for_large_dictionaries_come_in_their_order() {
+    let mut random = Random::new(4);
+    let batches: Vec<RecordBatch> = (0..30).map(|_| large_dictionary(8192, &mut random, false)).collect();
+    for (bytes, group_rows) in [(3 << 20, 1 << 20), (128 << 20, 123_456), (128 << 20, 1 << 20)] {
+        let options = WriterOptions::default()
+            .with_row_group_bytes(bytes)
+            .with_row_group_rows(group_rows)
+            .with_compression(Compression::Uncompressed);
+        let one = write(&batches, options.clone());
+        for threads in [2, 3] {
+            assert!(one == write(&batches, options.clone().with_threads(threads)), "{bytes} bytes, {threads} threads");
+        }
+    }
+
+    let schema =
+        Schema::new(vec![Field::new("text", DataType::Utf8, false), Field::new("number", DataType::Int64, false)]);
+    let output = Memory::new().create("f").unwrap();
+    let mut writer = FileWriter::new(output, Arc::new(schema), WriterOptions::default()).unwrap();
+    let mut most = 0;
+    for batch in &batches {
+        let before = writer.memory_bytes();
+        writer.write(batch).unwrap();
+        most = most.max(writer.memory_bytes().saturating_sub(before));
+    }
+    assert!(most > 200_000, "no rows have waited: {most}");
+    let message = writer.write(&large_dictionary(100, &mut random, true)).unwrap_err().to_string();
+    assert!(message.contains("number") && message.contains("not nullable"), "{message}");
+}
+
 #[test]
 fn a_value_that_does_not_fit_is_told_by_column() {
     let rows = 20_000;

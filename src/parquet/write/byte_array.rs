@@ -387,6 +387,10 @@ impl Kernel for ByteArrays {
         self.plain_bytes() + self.indices.len() * 2 + self.dictionary.as_ref().map_or(0, |d| d.page().len())
     }
 
+    fn dictionary_bytes(&self) -> usize {
+        self.dictionary.as_ref().filter(|_| self.is_open).map_or(0, Strings::memory_bytes)
+    }
+
     fn memory_bytes(&self) -> usize {
         self.plain.memory_bytes()
             + (self.indices.capacity() + self.seen.capacity()) * 4

@@ -195,6 +195,11 @@ impl ColumnWriter {
         }
     }
 
+    /// Bytes in memory of the dictionary, while values are looked up in it.
+    pub fn dictionary_bytes(&self) -> usize {
+        each!(&self.values, kernel => kernel.dictionary_bytes())
+    }
+
     /// Bytes that it takes in memory.
     pub fn memory_bytes(&self) -> usize {
         let chunk = &self.chunk;

@@ -7,6 +7,7 @@ use arrow_schema::{Schema, SchemaRef};
 
 use super::options::WriterOptions;
 use super::orders;
+use super::pending::{self, Pending};
 use super::row_group::{EncodedIndexes, Presses, RowGroupWriter};
 use super::seal::FileSeal;
 use super::strip;
@@ -63,7 +64,8 @@ pub struct FileWriter {
     /// Of an encrypted file.
     pub(super) seal: Option<FileSeal>,
     pub(super) open: RowGroupWriter,
-    /// The next rows of the open row group, where there are several threads: they begin together, with some work for each.
+    /// The next rows of the open row group, where several threads shall begin together, with some work for each, or large
+    /// dictionaries shall be gone to less often.
     pending: Pending,
     pub(super) row_groups: Vec<RowGroup>,
     /// Of each row group, of each chunk.
@@ -149,8 +151,9 @@ impl FileWriter {
             let (strip, bytes) = strip::next(batch, at, room, strip_bytes);
             at += strip.num_rows();
             self.rows += strip.num_rows() as u64;
+            let is_sure = self.presses.threads() > 1 || pending::is_sure(&strip, bytes, &self.schema);
             self.pending.push(strip, bytes);
-            if self.can_wait() {
+            if is_sure && self.can_wait() {
                 continue;
             }
             self.write_pending()?;
@@ -162,16 +165,19 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Whether more rows should come before the threads begin. Not where the row group may be full before: it closes with the
-    /// same row whatever the number of threads.
+    /// Whether more rows should come before these are encoded. Not where the row group may be full before: it closes with the
+    /// same row whenever they are.
     fn can_wait(&self) -> bool {
         let Pending { rows, bytes, .. } = self.pending;
         let leaves = self.schema.leaves.len();
+        let is_little = match self.presses.threads() {
+            // Whether an encrypted page can be sealed is told when it is.
+            1 => self.seal.is_none() && self.pending.is_little_for_dictionaries(self.open.dictionary_bytes()),
+            _ => self.pending.is_little_for_threads(leaves),
+        };
         // With what pages' levels and headers may take.
         let bytes_more = bytes.saturating_mul(2).saturating_add(leaves.saturating_mul(OPEN_BYTES));
-        self.presses.threads() > 1
-            && rows.saturating_mul(leaves) < PENDING_VALUES
-            && bytes < PENDING_BYTES
+        is_little
             && self.open.rows + rows < self.options.row_group_rows
             && self.open.encoded_bytes().saturating_add(bytes_more as u64) < self.options.row_group_bytes as u64
     }
@@ -214,7 +220,7 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Bytes in memory that the file takes: the pages of the open row group, rows that wait for threads, one open page and
+    /// Bytes in memory that the file takes: the pages of the open row group, rows that wait, one open page and
     /// dictionary a column, compressors with their buffers, and the page index so far.
     pub fn memory_bytes(&self) -> usize {
         self.open.memory_bytes() + self.pending.bytes + self.presses.memory_bytes() + self.indexes_bytes
@@ -356,26 +362,6 @@ impl std::fmt::Debug for FileWriter {
     }
 }
 
-/// Rows that are yet to be encoded, in strips.
-#[derive(Debug, Default)]
-struct Pending {
-    strips: Vec<RecordBatch>,
-    rows: usize,
-    /// What their values take in PLAIN, about.
-    bytes: usize,
-}
-
-impl Pending {
-    fn push(&mut self, strip: RecordBatch, bytes: usize) {
-        self.rows += strip.num_rows();
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.strips.push(strip);
-    }
-}
-
-/// So many values are enough for threads to begin; it takes them some ten milliseconds.
-const PENDING_VALUES: usize = 1 << 20;
-const PENDING_BYTES: usize = 16 << 20;
 /// What a column may have besides its values, at most, about.
 const OPEN_BYTES: usize = 64 << 10;
 

@@ -16,6 +16,10 @@ pub(super) trait Kernel {
     fn page_bytes(&self) -> usize;
     /// Bytes of the open page and the dictionary, before compression, about.
     fn open_bytes(&self) -> usize;
+    /// Bytes in memory of the dictionary that values are looked up in.
+    fn dictionary_bytes(&self) -> usize {
+        0
+    }
     /// Bytes that it takes in memory.
     fn memory_bytes(&self) -> usize;
 }

@@ -29,6 +29,7 @@ mod options;
 mod orders;
 mod page;
 mod pause;
+mod pending;
 mod primitive;
 mod row_group;
 mod rows;

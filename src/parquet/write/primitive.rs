@@ -368,6 +368,10 @@ impl<T: Native> Kernel for Primitives<T> {
         self.values.len() * T::BYTES + self.indices.len() * 2 + dictionary
     }
 
+    fn dictionary_bytes(&self) -> usize {
+        self.dictionary.as_ref().filter(|_| self.is_open).map_or(0, Numbers::memory_bytes)
+    }
+
     fn memory_bytes(&self) -> usize {
         self.values.capacity() * size_of::<T>()
             + self.indices.capacity() * 4

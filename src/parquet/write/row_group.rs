@@ -156,6 +156,11 @@ impl RowGroupWriter {
         self.columns.iter().map(ColumnWriter::encoded_bytes).sum()
     }
 
+    /// Bytes in memory of the dictionaries that values are looked up in.
+    pub fn dictionary_bytes(&self) -> usize {
+        self.columns.iter().map(ColumnWriter::dictionary_bytes).sum()
+    }
+
     /// Bytes that it takes in memory.
     pub fn memory_bytes(&self) -> usize {
         self.columns.iter().map(ColumnWriter::memory_bytes).sum()
