@@ -84,6 +84,11 @@ pub(super) struct Numbers<T> {
     seed: u64,
 }
 
+/// Values whose changes tell those of the values behind them.
+const TOLD_BY: usize = 64;
+/// Fewer changes than one in so many values are few.
+const CHANGES_SHARE: usize = 16;
+
 impl<T: Native> Numbers<T> {
     pub fn new() -> Numbers<T> {
         Numbers { values: Vec::new(), places: Places::new(8), seed: *SEED }
@@ -91,10 +96,11 @@ impl<T: Native> Numbers<T> {
 
     /// Appends the index of each value; values not met before get the next ones.
     pub fn indices(&mut self, values: &[T], out: &mut Vec<u32>) {
-        let next = values.get(1..).unwrap_or_default();
-        let repeats = values.iter().zip(next).filter(|(a, b)| a.bits() == b.bits()).count();
-        // Looking at the value before pays where most are the same: the branch is foretold then, and costs more than it saves else.
-        if repeats * 2 < values.len() {
+        let head = values.get(..TOLD_BY).unwrap_or(values);
+        let changes = head.iter().zip(head.iter().skip(1)).filter(|(a, b)| a.bits() != b.bits()).count();
+        // Looking at the value before pays where nearly all are the same: a branch that is not foretold costs more than to look a
+        // few values up that are in the caches.
+        if changes * CHANGES_SHARE >= head.len() {
             out.extend(values.iter().map(|&value| self.index(value)));
             return;
         }
@@ -335,6 +341,19 @@ mod tests {
         assert_eq!(numbers.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>()[1], (-0f64).to_bits());
         numbers.freeze(2);
         assert_eq!(numbers.len(), 2);
+    }
+
+    #[test]
+    fn runs_and_changes_give_the_same_indices() {
+        for run in [1, 3, 15, 16, 17, 40, 500] {
+            let values: Vec<i64> = (0..5000).map(|i| i / run % 300).collect();
+            for stride in [1, 63, 64, 65, 1000, 5000] {
+                let (mut numbers, mut indices) = (Numbers::new(), Vec::new());
+                values.chunks(stride).for_each(|values| numbers.indices(values, &mut indices));
+                let expected: Vec<u32> = values.iter().map(|&value| value as u32).collect();
+                assert_eq!(indices, expected, "runs of {run}, {stride} at a time");
+            }
+        }
     }
 
     #[test]
