@@ -64,8 +64,8 @@ impl Kernel for Booleans {
         Ok(Finished { encoding, statistics })
     }
 
-    fn dictionary_page(&self, _: &mut Vec<u8>) -> usize {
-        0
+    fn dictionary_page<'a>(&'a self, _: &'a mut Vec<u8>) -> (&'a [u8], usize) {
+        (&[], 0)
     }
 
     fn page_bytes(&self) -> usize {

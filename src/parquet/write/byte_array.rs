@@ -371,10 +371,8 @@ impl Kernel for ByteArrays {
         Ok(Finished { encoding, statistics })
     }
 
-    fn dictionary_page(&self, body: &mut Vec<u8>) -> usize {
-        let Some(dictionary) = &self.dictionary else { return 0 };
-        body.extend_from_slice(dictionary.page());
-        dictionary.len()
+    fn dictionary_page<'a>(&'a self, _: &'a mut Vec<u8>) -> (&'a [u8], usize) {
+        self.dictionary.as_ref().map_or((&[], 0), |dictionary| (dictionary.page(), dictionary.len()))
     }
 
     fn page_bytes(&self) -> usize {

@@ -222,14 +222,14 @@ impl ColumnWriter {
         let mut dictionary = chunk.pages.another();
         let mut dictionary_raw = 0;
         let mut distinct = None;
-        press.body.clear();
-        let entries = each!(&self.values, kernel => kernel.dictionary_page(&mut press.body));
+        let Press { compressor, body, scratch, .. } = press;
+        body.clear();
+        let (page, entries) = each!(&self.values, kernel => kernel.dictionary_page(body));
         if entries > 0 {
             let kind = page::Kind::Dictionary { entries };
             let crc = chunk.options.crc;
             let seal = chunk.cipher.as_ref().map(|cipher| Seal { cipher, page: 0 });
-            let bytes =
-                page::write(kind, &press.body, crc, seal, &mut press.compressor, &mut press.scratch, &mut dictionary)?;
+            let bytes = page::write(kind, page, crc, seal, compressor, scratch, &mut dictionary)?;
             dictionary_raw = bytes.raw;
             // Floats are told apart by their bits, which are more than their values.
             let only_indices = chunk.encodings.iter().all(|(encoding, _)| *encoding == Encoding::RleDictionary);

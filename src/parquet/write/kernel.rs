@@ -10,8 +10,9 @@ use crate::parquet::format::Encoding;
 pub(super) trait Kernel {
     /// Appends the page's values as they are encoded, and begins the next page.
     fn finish_page(&mut self, options: &ChunkOptions, body: &mut Vec<u8>, trial: &mut Trial<'_>) -> Result<Finished>;
-    /// Appends the dictionary that finished pages refer to, in PLAIN; how many values it has.
-    fn dictionary_page(&self, body: &mut Vec<u8>) -> usize;
+    /// The dictionary that finished pages refer to, in PLAIN, in the empty `body` unless it is there already; and how many
+    /// values it has.
+    fn dictionary_page<'a>(&'a self, body: &'a mut Vec<u8>) -> (&'a [u8], usize);
     /// Bytes of the open page's values as they will be encoded, before compression, about.
     fn page_bytes(&self) -> usize;
     /// Bytes of the open page and the dictionary, before compression, about.
@@ -39,8 +40,8 @@ impl Kernel for Nulls {
         Ok(Finished { encoding: Encoding::Plain, statistics: PageStatistics::default() })
     }
 
-    fn dictionary_page(&self, _: &mut Vec<u8>) -> usize {
-        0
+    fn dictionary_page<'a>(&'a self, _: &'a mut Vec<u8>) -> (&'a [u8], usize) {
+        (&[], 0)
     }
 
     fn page_bytes(&self) -> usize {

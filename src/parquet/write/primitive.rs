@@ -351,10 +351,10 @@ impl<T: Native> Kernel for Primitives<T> {
         Ok(Finished { encoding, statistics })
     }
 
-    fn dictionary_page(&self, body: &mut Vec<u8>) -> usize {
+    fn dictionary_page<'a>(&'a self, body: &'a mut Vec<u8>) -> (&'a [u8], usize) {
         let values = self.dictionary.as_ref().map(Numbers::values).unwrap_or_default();
         T::put(values, body);
-        values.len()
+        (body, values.len())
     }
 
     fn page_bytes(&self) -> usize {
