@@ -74,6 +74,9 @@ enum Wanted {
     All,
 }
 
+/// No null is made of values of more bytes.
+const WIDTH_MAX: i32 = 1 << 20;
+
 /// A set of truth values.
 type Outcomes = u8;
 const TRUE: Outcomes = 1;
@@ -284,7 +287,9 @@ impl<'a> Joint<'a> {
             let one = |is: bool, set: Outcomes| if is { set } else { 0 };
             Some(one(yes, TRUE) | one(no, FALSE) | one(unknown, UNKNOWN))
         };
-        let null = || outcomes(&new_null_array(values.data_type(), 1));
+        // A null takes as much as any value: of a width that a file has made up, it may be anything.
+        let is_wide = matches!(values.data_type(), DataType::FixedSizeBinary(width) if *width > WIDTH_MAX);
+        let null = || if is_wide { None } else { outcomes(&new_null_array(values.data_type(), 1)) };
         match facts.columns.get(column).map_or(Nulls::Some, |known| known.nulls) {
             Nulls::None => outcomes(values),
             Nulls::Some => Some(outcomes(values)? | null()?),
