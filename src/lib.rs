@@ -78,6 +78,7 @@ pub mod error;
 pub mod fuzzing;
 pub mod ingest;
 pub mod log;
+mod null;
 pub mod parquet;
 pub mod predicate;
 pub mod storage;

@@ -6,13 +6,14 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
-use arrow_array::{Array, ArrayRef, new_null_array};
+use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
 use super::bind::{BoundColumn, BoundPredicate, Node};
 use super::evaluate::{answers_over, compare, compare_scalar, plain, value_type};
 use super::like::{Kind, Pattern};
 use super::{Bounds, Comparison, Verdict};
+use crate::null;
 
 impl BoundPredicate {
     /// Whether any or all of the rows that `bounds` describes match.
@@ -73,9 +74,6 @@ enum Wanted {
     True,
     All,
 }
-
-/// No null is made of values of more bytes.
-const WIDTH_MAX: i32 = 1 << 20;
 
 /// A set of truth values.
 type Outcomes = u8;
@@ -287,9 +285,7 @@ impl<'a> Joint<'a> {
             let one = |is: bool, set: Outcomes| if is { set } else { 0 };
             Some(one(yes, TRUE) | one(no, FALSE) | one(unknown, UNKNOWN))
         };
-        // A null takes as much as any value: of a width that a file has made up, it may be anything.
-        let is_wide = matches!(values.data_type(), DataType::FixedSizeBinary(width) if *width > WIDTH_MAX);
-        let null = || if is_wide { None } else { outcomes(&new_null_array(values.data_type(), 1)) };
+        let null = || outcomes(&null::one(values.data_type()).ok()?);
         match facts.columns.get(column).map_or(Nulls::Some, |known| known.nulls) {
             Nulls::None => outcomes(values),
             Nulls::Some => Some(outcomes(values)? | null()?),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::builder::BooleanBufferBuilder;
 use arrow_array::{
     Array, ArrayRef, FixedSizeListArray, LargeListArray, LargeListViewArray, ListArray, ListViewArray, MapArray,
-    StructArray, UInt64Array, make_array, new_null_array,
+    StructArray, UInt64Array, make_array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_data::ArrayData;
@@ -18,6 +18,7 @@ use arrow_select::take::take;
 use super::level_bits::{BLOCK, bits, compress};
 use super::node::{Kind, Node};
 use crate::error::{Error, Result};
+use crate::null;
 
 /// A leaf's decoded column: one level pair per entry, one value slot per entry that is one.
 #[derive(Debug, Clone, Default)]
@@ -208,27 +209,13 @@ fn fixed(node: &Node, values: ArrayRef, offsets: &[usize], nulls: Option<&NullBu
     Ok(take(values.as_ref(), &filled, None)?)
 }
 
-/// A value that is not there is not made of a type whose values take more bytes: the file may have made up their width.
-const WIDTH_MAX: i32 = 1 << 20;
-
 /// One value of any type that is not null, and not seen either.
 fn zero(data_type: &DataType) -> Result<ArrayRef> {
     fn strip(data: ArrayData) -> Result<ArrayData> {
         let children = data.child_data().iter().cloned().map(strip).collect::<Result<_>>()?;
         Ok(data.into_builder().nulls(None).child_data(children).build()?)
     }
-    fn is_wide(data_type: &DataType) -> bool {
-        match data_type {
-            DataType::FixedSizeBinary(width) => *width > WIDTH_MAX,
-            DataType::Struct(fields) => fields.iter().any(|field| is_wide(field.data_type())),
-            DataType::FixedSizeList(item, count) => *count > WIDTH_MAX || is_wide(item.data_type()),
-            _ => false,
-        }
-    }
-    if is_wide(data_type) {
-        return Err(Error::limit(format!("a value of {data_type} where there is none: more than {WIDTH_MAX} bytes")));
-    }
-    strip(new_null_array(data_type, 1).to_data()).map(make_array)
+    strip(null::one(data_type)?.to_data()).map(make_array)
 }
 
 /// How many slots the node has, and their validity, where one is missing. That holds for slots that cannot be null

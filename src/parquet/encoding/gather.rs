@@ -37,20 +37,13 @@ pub(super) fn append_each<T: Copy>(dictionary: &[T], indices: &[u32], out: &mut 
 #[inline]
 pub(super) fn append_packed<D: Copy, T>(
     dictionary: &[D],
-    (packed, width, skip): (&[u8], u32, usize),
+    packed: (&[u8], u32, usize),
     indices: &mut [u32],
     out: &mut Vec<T>,
     value: impl Fn(D) -> T,
 ) -> Result<(), u32> {
-    if indices.is_empty() {
-        return Ok(());
-    }
-    let max = bit_pack::unpack(packed, width, skip, indices);
-    debug_assert_eq!(Some(max), indices.iter().copied().max());
-    if max as usize >= dictionary.len() {
-        return Err(max);
-    }
-    // SAFETY: `unpack` gives the greatest of what it has written to `indices`, and that is within the dictionary.
+    unpack_below(dictionary.len(), packed, indices)?;
+    // SAFETY: each index is within the dictionary, as `unpack_below` has seen.
     out.extend(indices.iter().map(|&i| value(unsafe { *dictionary.get_unchecked(i as usize) })));
     Ok(())
 }
@@ -59,21 +52,25 @@ pub(super) fn append_packed<D: Copy, T>(
 #[inline]
 pub(super) fn append_packed_copies<T: Copy>(
     dictionary: &[T],
-    (packed, width, skip): (&[u8], u32, usize),
+    packed: (&[u8], u32, usize),
     indices: &mut [u32],
     out: &mut Vec<T>,
 ) -> Result<(), u32> {
+    unpack_below(dictionary.len(), packed, indices)?;
+    // SAFETY: each index is within the dictionary, as `unpack_below` has seen.
+    unsafe { append_copies(dictionary, indices, out) };
+    Ok(())
+}
+
+/// Unpacks `indices`, and sees that each of them is below `len`; else the greatest.
+#[inline]
+fn unpack_below(len: usize, (packed, width, skip): (&[u8], u32, usize), indices: &mut [u32]) -> Result<(), u32> {
     if indices.is_empty() {
         return Ok(());
     }
     let max = bit_pack::unpack(packed, width, skip, indices);
     debug_assert_eq!(Some(max), indices.iter().copied().max());
-    if max as usize >= dictionary.len() {
-        return Err(max);
-    }
-    // SAFETY: `unpack` gives the greatest of what it has written to `indices`, and that is within the dictionary.
-    unsafe { append_copies(dictionary, indices, out) };
-    Ok(())
+    if max as usize >= len { Err(max) } else { Ok(()) }
 }
 
 /// Appends copies of the entries at `indices`. Not made of what is read of them: the compiler moves numbers of 128 bits in halves

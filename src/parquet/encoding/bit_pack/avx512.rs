@@ -47,7 +47,7 @@ pub(super) fn unpack_wide(packed: &[u8], width: u32, out: &mut [u64]) -> bool {
     let width = width as usize;
     let (Some(bytes), Some(shifts)) = (BYTES_WIDE.get(width), SHIFTS_WIDE.get(width)) else { return false };
     // SAFETY: the processor has what the function is compiled for.
-    cpu::has_avx512() && unsafe { steps_wide(packed, width, bytes, shifts, out) }
+    cpu::has_avx512().then(|| unsafe { steps_wide(packed, width, bytes, shifts, out) }).is_some()
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
@@ -76,9 +76,8 @@ fn steps(mut packed: &[u8], width: usize, bytes: &Lanes, shifts: &Lanes, out: &m
     _mm512_reduce_max_epu32(greatest)
 }
 
-/// True.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-fn steps_wide(mut packed: &[u8], width: usize, bytes: &Lanes, shifts: &Lanes, out: &mut [u64]) -> bool {
+fn steps_wide(mut packed: &[u8], width: usize, bytes: &Lanes, shifts: &Lanes, out: &mut [u64]) {
     let (bytes, shifts) = (load(&bytes.0), load(&shifts.0));
     let mask = _mm512_set1_epi64(((1u64 << width) - 1).cast_signed());
     let (whole, rest) = out.as_chunks_mut::<STEP_WIDE>();
@@ -96,7 +95,6 @@ fn steps_wide(mut packed: &[u8], width: usize, bytes: &Lanes, shifts: &Lanes, ou
         // SAFETY: as many values are stored as `rest` holds.
         unsafe { _mm512_mask_storeu_epi64(rest.as_mut_ptr().cast(), wanted, values) };
     }
-    true
 }
 
 /// Appends `count` sums: `last` and `least` and the first of the values that `packed` begins with, that and `least` and the second, and so

@@ -13,22 +13,20 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_buffer::BooleanBuffer;
 use arrow_buffer::builder::BooleanBufferBuilder;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat;
 use arrow_select::filter::filter;
 
 use super::Column;
 use crate::cursor::put_varint;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::null;
 use crate::parquet::encoding::{dictionary, rle};
 use crate::parquet::read::page::{Coding, PageBytes, Values};
 use crate::predicate::BoundPredicate;
-
-/// Values of more bytes are judged by what is read of them.
-const WIDTH_MAX: i32 = 1 << 20;
 
 /// Indices that are judged at a time: they stay in the nearest cache.
 const CHUNK: usize = 1024;
@@ -75,13 +73,9 @@ impl Judge {
     /// `schema` has the predicate's only column. [`Error::Limit`] where a null of it would take more memory than anybody has asked for.
     pub(in crate::parquet::read) fn new(predicate: &BoundPredicate, schema: &Schema) -> Result<Judge> {
         let nullable: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
-        let is_wide = |f: &Field| matches!(f.data_type(), DataType::FixedSizeBinary(width) if *width > WIDTH_MAX);
-        if nullable.iter().any(is_wide) {
-            return Err(Error::limit("a null of the column takes its whole width"));
-        }
         let schema = Arc::new(Schema::new(nullable));
         let mut judge = Judge { predicate: predicate.clone(), schema, of_null: false, table: None, rows_to_come: 0 };
-        let nulls = judge.schema.fields().iter().map(|f| new_null_array(f.data_type(), 1)).collect();
+        let nulls = judge.schema.fields().iter().map(|f| null::one(f.data_type())).collect::<Result<_>>()?;
         judge.of_null = judge.answers(nulls)?.value(0);
         Ok(judge)
     }
