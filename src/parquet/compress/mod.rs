@@ -123,6 +123,16 @@ impl FromStr for Compression {
     }
 }
 
+/// How a codec shall look for what stood before, where it has more than one way that costs about as much as its level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// As its level says.
+    #[default]
+    Level,
+    /// At one place, for so many bytes at least: soon done, and where numbers have no more than some bytes in common, better.
+    Fast { least: u32 },
+}
+
 /// Compresses page after page with one codec and level.
 pub struct Compressor {
     codec: CompressorOf,
@@ -165,8 +175,18 @@ impl Compressor {
         matches!(self.codec, CompressorOf::Uncompressed)
     }
 
+    /// Whether the codec, at its level, can look for matches by any [`Search`]; else they are all the same.
+    pub(crate) fn can_search(&self) -> bool {
+        matches!(&self.codec, CompressorOf::Zstd(c) if c.can_search())
+    }
+
     /// Appends `input`, compressed.
     pub fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.compress_by(Search::Level, input, out)
+    }
+
+    /// The same by a search; where the codec has but one, by that.
+    pub(crate) fn compress_by(&mut self, search: Search, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
         match &mut self.codec {
             CompressorOf::Uncompressed => {
                 out.extend_from_slice(input);
@@ -175,7 +195,7 @@ impl Compressor {
             CompressorOf::Snappy(c) => c.compress(input, out),
             CompressorOf::Gzip(c) => c.compress(input, out),
             CompressorOf::Brotli(c) => c.compress(input, out),
-            CompressorOf::Zstd(c) => c.compress(input, out),
+            CompressorOf::Zstd(c) => c.compress(search, input, out),
             CompressorOf::Lz4Raw(c) => c.compress(input, out),
         }
     }
@@ -323,6 +343,30 @@ mod tests {
                 assert_eq!(back, input, "{compression}, {bytes} bytes");
             }
         }
+    }
+
+    #[test]
+    fn pages_round_trip_by_every_search() {
+        let mut compressor = Compressor::new(Compression::default()).expect("context");
+        let level = compress(Compression::default(), &page(600_000));
+        let (mut decompressor, mut back) = (Decompressor::new(), Vec::new());
+        let mut lengths = Vec::new();
+        // One context is for each of them, one after another.
+        for bytes in [70_000, 600_000, 12, 0] {
+            for search in
+                [Search::Fast { least: 6 }, Search::Level, Search::Fast { least: 4 }, Search::Fast { least: 6 }]
+            {
+                let input = page(bytes);
+                let mut out = Vec::new();
+                compressor.compress_by(search, &input, &mut out).expect("compresses");
+                decompressor.decompress(ZSTD, &out, &mut back, bytes).expect("decompresses");
+                assert_eq!(back, input, "{search:?}, {bytes} bytes");
+                lengths.push(out.len());
+            }
+        }
+        let [first, level_again, other, again] = lengths[4..8] else { panic!("four of each") };
+        assert_eq!((first, level_again), (again, level.len()));
+        assert!(other != first && other != level_again, "{lengths:?}");
     }
 
     #[test]

@@ -1,16 +1,29 @@
 //! ZSTD: frames of Zstandard. Spec: Compression.md, "ZSTD".
 
 use zstd::bulk;
+use zstd::zstd_safe::{CParameter, Strategy};
 
-use super::broken;
+use super::{Search, broken};
 use crate::error::{Error, Result};
 
 /// The usual level.
 pub(super) const LEVEL_DEFAULT: i32 = 3;
 
+/// What the usual level stands for here. The library looks by two tables of hashes, as large as pages are, and for four or five
+/// bytes by their size; pages of about a quarter of a megabyte take twice the time of smaller ones for it, and tables of
+/// another size than the page before had are made anew. The same for each page is quicker and finds as much.
+const USUAL: [CParameter; 3] = [CParameter::MinMatch(5), CParameter::HashLog(16), CParameter::ChainLog(14)];
+/// Entries of the one table of hashes, as a power of two: they stay in the second cache.
+const HASHES_LOG: u32 = 15;
+
+type Context = bulk::Compressor<'static>;
+
 pub(super) struct Compressor {
-    context: bulk::Compressor<'static>,
-    /// What the context has grown to: it keeps its tables from page to page.
+    level: i32,
+    context: Context,
+    /// The context that looks by one table, once that was asked for, and its least match.
+    fast: Option<(Context, u32)>,
+    /// What the contexts have grown to: they keep their tables from page to page.
     pub memory_bytes: usize,
 }
 
@@ -20,18 +33,49 @@ impl Compressor {
         let level = level.clamp(*range.start(), *range.end());
         // Level 0 would mean the default to the library.
         let level = if level == 0 { LEVEL_DEFAULT } else { level };
-        Ok(Compressor { context: bulk::Compressor::new(level)?, memory_bytes: 0 })
+        let mut context = bulk::Compressor::new(level)?;
+        if level == LEVEL_DEFAULT {
+            USUAL.into_iter().try_for_each(|parameter| context.set_parameter(parameter))?;
+        }
+        Ok(Compressor { level, context, fast: None, memory_bytes: 0 })
     }
 
-    pub(super) fn compress(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    /// At other levels the caller has chosen to spend less, or more.
+    pub(super) fn can_search(&self) -> bool {
+        self.level == LEVEL_DEFAULT
+    }
+
+    pub(super) fn compress(&mut self, search: Search, input: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let start = out.len();
         out.resize(start + zstd::zstd_safe::compress_bound(input.len()), 0);
         let tail = out.get_mut(start..).unwrap_or_default();
-        let written = self.context.compress_to_buffer(input, tail).map_err(|e| Error::limit(format!("zstd: {e}")))?;
+        let context = match search {
+            Search::Level => &mut self.context,
+            Search::Fast { least } => fast(self.level, &mut self.fast, least)?,
+        };
+        let written = context.compress_to_buffer(input, tail).map_err(|e| Error::limit(format!("zstd: {e}")))?;
         out.truncate(start + written);
-        self.memory_bytes = self.context.context_mut().sizeof();
+        let fast = self.fast.as_mut().map_or(0, |(context, _)| context.context_mut().sizeof());
+        self.memory_bytes = self.context.context_mut().sizeof() + fast;
         Ok(())
     }
+}
+
+/// The context that finds matches of `least` bytes and more by one table.
+fn fast(level: i32, slot: &mut Option<(Context, u32)>, least: u32) -> Result<&mut Context> {
+    let (mut context, before) = match slot.take() {
+        Some(known) => known,
+        None => {
+            let mut context = bulk::Compressor::new(level)?;
+            context.set_parameter(CParameter::Strategy(Strategy::ZSTD_fast))?;
+            context.set_parameter(CParameter::HashLog(HASHES_LOG))?;
+            (context, 0)
+        }
+    };
+    if least != before {
+        context.set_parameter(CParameter::MinMatch(least))?;
+    }
+    Ok(&mut slot.insert((context, least)).0)
 }
 
 pub(super) struct Decompressor {

@@ -2,12 +2,15 @@
 //!
 //! When the first page closes, its first values are put into each encoding that the type and the
 //! [`Compatibility`] allow, and compressed as the page will be: what comes out shortest is the chunk's encoding for values
-//! outside of the dictionary. So are the indices, as wide as they must be and in whole bytes. The dictionary goes on while it pays against that: over the page that closes and, because a
-//! dictionary costs most where it begins, over a few more like it.
+//! outside of the dictionary. So are the indices, as wide as they must be and in whole bytes. The dictionary goes on while it
+//! pays against that: over the page that closes and, because a dictionary costs most where it begins, over a few more, of
+//! which the last two tell what they will add.
+//!
+//! Where the codec has several ways to look for matches, what it makes of one page tells which it takes for those that follow.
 
 use super::options::{ChunkOptions, Compatibility};
 use crate::error::Result;
-use crate::parquet::compress::Compressor;
+use crate::parquet::compress::{Compressor, Search};
 use crate::parquet::encoding::dictionary;
 use crate::parquet::format::{Encoding, Type};
 
@@ -85,6 +88,70 @@ impl Trial<'_> {
     fn is_raw(&self) -> bool {
         self.compressor.is_none()
     }
+}
+
+/// The searches to try, and what each byte must weigh to be worth the time.
+const SEARCHES: [(Search, f64); 3] =
+    [(Search::Fast { least: 6 }, 1.0), (Search::Level, 1.008), (Search::Fast { least: 4 }, 1.03)];
+/// Bytes of a page that searches are tried on, at most.
+const SEARCHED_BYTES: usize = 64 << 10;
+/// A chunk's pages of fewer bytes, before compression, are not worth the trial.
+const SEARCHED_BYTES_LEAST: u64 = 512 << 10;
+
+/// How the codec finds the most in the pages of a chunk: by what it found in one of them, once these are many bytes.
+#[derive(Debug, Default)]
+pub(super) struct SearchChoice {
+    /// Found with pages of this encoding.
+    found: Option<(Encoding, Search)>,
+}
+
+impl SearchChoice {
+    /// For a page, behind so many bytes of the chunk's; `scratch` is for what is compressed.
+    pub fn of_page(
+        &mut self,
+        (encoding, body): (Encoding, &[u8]),
+        bytes_before: u64,
+        compressor: &mut Compressor,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Search> {
+        match self.found {
+            Some((of, search)) if of == encoding => Ok(search),
+            _ if bytes_before + (body.len() as u64) < SEARCHED_BYTES_LEAST => Ok(Search::Level),
+            _ => {
+                let search = search(body, compressor, scratch)?;
+                self.found = Some((encoding, search));
+                Ok(search)
+            }
+        }
+    }
+}
+
+/// For a dictionary page.
+pub(super) fn search_of_dictionary(page: &[u8], compressor: &mut Compressor, scratch: &mut Vec<u8>) -> Result<Search> {
+    let is_worth_it = page.len() as u64 >= SEARCHED_BYTES_LEAST;
+    if is_worth_it { search(page, compressor, scratch) } else { Ok(Search::Level) }
+}
+
+/// The search that makes the least of the first bytes, the time that it takes weighed in.
+fn search(bytes: &[u8], compressor: &mut Compressor, scratch: &mut Vec<u8>) -> Result<Search> {
+    if !compressor.can_search() || bytes.len() < COMPRESS_MIN {
+        return Ok(Search::Level);
+    }
+    let sample = bytes.get(..SEARCHED_BYTES).unwrap_or(bytes);
+    let mut best = (f64::INFINITY, Search::Level);
+    for (search, weight) in SEARCHES {
+        scratch.clear();
+        compressor.compress_by(search, sample, scratch)?;
+        let weighed = scratch.len() as f64 * weight;
+        if weighed < best.0 {
+            best = (weighed, search);
+        }
+        if scratch.len() >= sample.len() {
+            // What does not compress at all is soonest found to be so by the first.
+            break;
+        }
+    }
+    Ok(best.1)
 }
 
 /// What one chunk's pages have told of its encodings.
@@ -236,10 +303,11 @@ impl Choice {
     /// Whether the page shall stand as indices: the dictionary pays over it and, unless it is the last, some pages ahead.
     pub fn keeps_dictionary(&mut self, page: &DictionaryPage<'_>, options: &ChunkOptions, is_last: bool) -> bool {
         let mut new = page.new_bytes as f64;
-        // How many new entries a page has of those that the one before it had.
-        let decay = match self.new_before {
-            Some(before) => (new / before.max(1.0)).min(1.0),
-            None => decay(page.indices, page.entries),
+        // Bytes that the pages to come add, and how many of them the page behind each.
+        let (mut coming, decay) = match self.new_before {
+            // Values that wander come in bursts: one page alone would tell too much of what is new.
+            Some(before) => ((new + before) / 2.0, (new / before.max(1.0)).min(1.0)),
+            None => (new, decay(page.indices, page.entries)),
         };
         self.new_before = Some(new);
         if self.dictionary_always {
@@ -253,7 +321,8 @@ impl Choice {
             if cost < otherwise {
                 return true;
             }
-            new *= decay;
+            coming *= decay;
+            new = coming;
             bytes += new;
             if bytes > options.dictionary_bytes as f64 {
                 break;
@@ -296,6 +365,7 @@ fn decay(indices: &[u32], entries: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parquet::compress::Compression;
 
     #[test]
     fn what_comes_next_is_told_by_what_came_once() {
@@ -316,6 +386,83 @@ mod tests {
             .collect();
         let found = decay(&draws, seen.len());
         assert!((0.25..0.5).contains(&found), "{found}");
+    }
+
+    /// After how many pages of 32,768 values of four bytes the dictionary is given up, where it has so many entries after each.
+    fn pages_kept(entries: impl Iterator<Item = usize>) -> usize {
+        let options = crate::parquet::write::WriterOptions::default().of_column("a");
+        let mut choice = Choice::new(Type::Float, &options);
+        let indices: Vec<u32> = (0..32768).map(|i| (i * 5 / 8) as u32).collect();
+        let mut before = 0;
+        let kept = entries.take_while(|&entries| {
+            let page = DictionaryPage {
+                indices: &indices,
+                encoded_bytes: indices.len() * dictionary::width(entries) as usize / 8,
+                entries,
+                bytes: entries * 4,
+                new_bytes: (entries - std::mem::replace(&mut before, entries)) * 4,
+                plain_bytes: indices.len() * 4,
+            };
+            choice.keeps_dictionary(&page, &options, false)
+        });
+        kept.count()
+    }
+
+    #[test]
+    fn a_dictionary_of_values_that_wander_goes_on() {
+        // What a random walk had after each page.
+        let wandering = [20_480, 25_600, 32_500, 41_000, 49_500, 68_000, 68_500, 73_000, 86_000, 90_000];
+        assert_eq!(pages_kept(wandering.into_iter()), 10);
+        // Most values are new from the second page on, or from the ninth.
+        let new: Vec<usize> = (0..10).map(|page| 20_480 + page * 30_000).collect();
+        assert!(pages_kept(new.into_iter()) <= 2);
+        let later: Vec<usize> = (0..20usize).map(|page| 20_480 + page.saturating_sub(8) * 30_000).collect();
+        let kept = pages_kept(later.into_iter());
+        assert!((9..=10).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn a_search_is_found_for_each_kind_of_page() {
+        let mut x = 1u64;
+        let mut random = || {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            x >> 32
+        };
+        let mut at = 101_325.0f64;
+        let mut step = || {
+            at += random() as f64 / f64::from(u32::MAX) - 0.5;
+            at.to_le_bytes()
+        };
+        let walk: Vec<u8> = (0..8192).flat_map(|_| step()).collect();
+        let noise: Vec<u8> = (0..16384).flat_map(|_| (random() as u32).to_le_bytes()).collect();
+        let of = |compression, page: &[u8], before| {
+            let mut compressor = Compressor::new(compression).expect("a compressor");
+            let page = (Encoding::Plain, page);
+            SearchChoice::default().of_page(page, before, &mut compressor, &mut Vec::new()).expect("a search")
+        };
+        let zstd = Compression::default();
+        assert_eq!(of(zstd, &walk, SEARCHED_BYTES_LEAST), Search::Fast { least: 4 });
+        assert_eq!(of(zstd, &noise, SEARCHED_BYTES_LEAST), Search::Fast { least: 6 });
+        // Too few to try; codecs and levels with one search.
+        assert_eq!(of(zstd, &walk, 0), Search::Level);
+        for compression in [Compression::Zstd(1), Compression::Zstd(9), Compression::Snappy, Compression::Lz4Raw] {
+            assert_eq!(of(compression, &walk, SEARCHED_BYTES_LEAST), Search::Level);
+        }
+    }
+
+    #[test]
+    fn a_search_holds_for_the_encoding_it_was_found_with() {
+        let mut compressor = Compressor::new(Compression::default()).expect("a compressor");
+        let mut choice = SearchChoice::default();
+        let noise: Vec<u8> =
+            (0..4096u64).flat_map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ i << 7).to_le_bytes()).collect();
+        let mut of = |encoding, page: &[u8], before| {
+            choice.of_page((encoding, page), before, &mut compressor, &mut Vec::new()).expect("a search")
+        };
+        let found = of(Encoding::Plain, &noise, SEARCHED_BYTES_LEAST);
+        assert_eq!(of(Encoding::Plain, b"another page", SEARCHED_BYTES_LEAST), found);
+        assert_ne!(found, Search::Level);
+        assert_eq!(of(Encoding::RleDictionary, b"short", SEARCHED_BYTES_LEAST), Search::Level);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use arrow_schema::DataType;
 use super::bloom::BloomBuilder;
 use super::boolean::Booleans;
 use super::byte_array::{ByteArrays, INT96_BYTES};
-use super::choose::Trial;
+use super::choose::{self, SearchChoice, Trial};
 use super::convert;
 use super::finished_chunk::FinishedChunk;
 use super::geospatial::Geospatial;
@@ -229,7 +229,8 @@ impl ColumnWriter {
             let kind = page::Kind::Dictionary { entries };
             let crc = chunk.options.crc;
             let seal = chunk.cipher.as_ref().map(|cipher| Seal { cipher, page: 0 });
-            let bytes = page::write(kind, page, crc, seal, compressor, scratch, &mut dictionary)?;
+            let search = choose::search_of_dictionary(page, compressor, scratch)?;
+            let bytes = page::write(kind, page, crc, seal, (compressor, search), scratch, &mut dictionary)?;
             dictionary_raw = bytes.raw;
             // Floats are told apart by their bits, which are more than their values.
             let only_indices = chunk.encodings.iter().all(|(encoding, _)| *encoding == Encoding::RleDictionary);
@@ -274,6 +275,7 @@ pub(super) struct Chunk {
     pub rep_histogram: Vec<i64>,
     pub pages: Segments,
     pub raw_bytes: u64,
+    pub search: SearchChoice,
     /// How many data pages there are of each encoding.
     pub encodings: Vec<(Encoding, usize)>,
     pub entries: Vec<PageEntry>,
@@ -307,6 +309,7 @@ impl Chunk {
             rep_histogram: vec![0; usize::from(leaf.rep_max) + 1],
             pages: Segments::new(memory),
             raw_bytes: 0,
+            search: SearchChoice::default(),
             encodings: Vec::new(),
             entries: Vec::new(),
             statistics: ChunkStatistics::default(),
@@ -552,7 +555,9 @@ impl Chunk {
         let offset = self.pages.bytes();
         let crc = self.options.crc;
         let seal = self.cipher.as_ref().map(|cipher| Seal { cipher, page: self.entries.len() as u64 });
-        let bytes = page::write(kind, body, crc, seal, &mut press.compressor, &mut press.scratch, &mut self.pages)
+        let (compressor, scratch) = (&mut press.compressor, &mut press.scratch);
+        let search = self.search.of_page((encoding, body), self.raw_bytes, compressor, scratch)?;
+        let bytes = page::write(kind, body, crc, seal, (compressor, search), scratch, &mut self.pages)
             .map_err(|e| e.in_page(self.entries.len() as u64))?;
         self.raw_bytes += bytes.raw;
         match self.encodings.iter_mut().find(|(known, _)| *known == encoding) {

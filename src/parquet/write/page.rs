@@ -14,7 +14,7 @@
 
 use super::memory::Segments;
 use crate::error::{Error, Result};
-use crate::parquet::compress::Compressor;
+use crate::parquet::compress::{Compressor, Search};
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{
     DataPageHeader, DataPageHeaderV2, DictionaryPageHeader, Encoding, PageHeader, PageType, thrift,
@@ -60,13 +60,13 @@ pub(super) struct Seal<'a> {
     pub page: u64,
 }
 
-/// Compresses `body`, seals it where asked to, and appends header and page to `out`.
+/// Compresses `body` by the search, seals it where asked to, and appends header and page to `out`.
 pub(super) fn write(
     kind: Kind,
     body: &[u8],
     crc: bool,
     seal: Option<Seal<'_>>,
-    compressor: &mut Compressor,
+    (compressor, search): (&mut Compressor, Search),
     scratch: &mut Vec<u8>,
     out: &mut Segments,
 ) -> Result<PageBytes> {
@@ -80,7 +80,7 @@ pub(super) fn write(
     } else {
         scratch.clear();
         scratch.extend_from_slice(levels);
-        compressor.compress(values, scratch)?;
+        compressor.compress_by(search, values, scratch)?;
         scratch.as_slice()
     };
     let is_compressed = page.len() < body.len();
@@ -170,7 +170,8 @@ mod tests {
             let mut out = Segments::new(&WriterMemory::new(0));
             let mut compressor = Compressor::new(compression).expect("a compressor");
             let kind = Kind::Data { entries: 250, encoding: Encoding::Plain };
-            let bytes = write(kind, &body, crc, None, &mut compressor, &mut Vec::new(), &mut out).expect("written");
+            let by = (&mut compressor, Search::Level);
+            let bytes = write(kind, &body, crc, None, by, &mut Vec::new(), &mut out).expect("written");
             let file: Vec<u8> = out.iter().flatten().copied().collect();
             assert_eq!((file.len() as i32, out.bytes()), (bytes.stored, file.len() as u64));
             let (header, header_bytes) = thrift::decode::<PageHeader>(&file, 0).expect("a header");
