@@ -53,7 +53,8 @@ impl Places {
         let places = self.taken.len();
         let (share, growth) = if places < PLACES_FEW { (SHARE_OF_FEW, 4) } else { (self.share, 2) };
         if (index as usize + 1) * share > places {
-            self.taken = vec![0; (places * growth).max(PLACES_LEAST)];
+            let needed = ((index as usize + 1) * share).next_power_of_two();
+            self.taken = vec![0; (places * growth).max(needed).max(PLACES_LEAST)];
             (0..index).for_each(|index| self.take(index, hash_of(index)));
         }
         self.take(index, hash);
@@ -80,8 +81,62 @@ impl Places {
 #[derive(Debug)]
 pub(super) struct Numbers<T> {
     values: Vec<T>,
+    /// Of values that are not among those of `close`, at least.
     places: Places,
+    /// Of values that lie close to each other, by what they are.
+    close: Close,
     seed: u64,
+}
+
+/// Where entries are found by their bits, if these lie so close to each other that a place for each number between them is no more
+/// than places by hashes would be: nothing is to be hashed or compared then, and values that follow each other closely are in the
+/// caches together.
+#[derive(Debug, Default)]
+struct Close {
+    /// The bits that the first place is for.
+    first: u64,
+    /// The entry's index and 1, or 0. None, where entries are few or far from each other.
+    taken: Vec<u32>,
+}
+
+/// Fewer entries are found as soon by their hashes.
+const CLOSE_LEAST: usize = 128;
+/// Places for an entry, at most.
+const CLOSE_SHARE: usize = 16;
+
+impl Close {
+    /// Of the entries whose bits these are, in order, with as many places more as they span at both ends.
+    fn of(entries: impl Iterator<Item = u64> + Clone) -> Close {
+        let (count, low, high) =
+            entries.clone().fold((0usize, u64::MAX, 0), |(n, low, high), bits| (n + 1, low.min(bits), high.max(bits)));
+        let span = high.wrapping_sub(low);
+        let first = low.saturating_sub(span / 2);
+        let places = high.saturating_add(span / 2).wrapping_sub(first).saturating_add(1);
+        if count < CLOSE_LEAST || places > (count * CLOSE_SHARE) as u64 {
+            return Close::default();
+        }
+        let mut close = Close { first, taken: vec![0; places as usize] };
+        for (index, bits) in entries.enumerate() {
+            close.take(bits, index as u32);
+        }
+        close
+    }
+
+    /// The place for these bits, if there is one.
+    #[inline]
+    fn get(&self, bits: u64) -> Option<u32> {
+        self.taken.get(bits.wrapping_sub(self.first) as usize).copied()
+    }
+
+    /// Whether there is a place for these bits, which the entry has now.
+    fn take(&mut self, bits: u64, index: u32) -> bool {
+        let place = self.taken.get_mut(bits.wrapping_sub(self.first) as usize);
+        place.map(|place| *place = index + 1).is_some()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.taken.capacity() * size_of::<u32>()
+    }
 }
 
 /// Values whose changes tell those of the values behind them.
@@ -91,7 +146,7 @@ const CHANGES_SHARE: usize = 16;
 
 impl<T: Native> Numbers<T> {
     pub fn new() -> Numbers<T> {
-        Numbers { values: Vec::new(), places: Places::new(8), seed: *SEED }
+        Numbers { values: Vec::new(), places: Places::new(8), close: Close::default(), seed: *SEED }
     }
 
     /// Appends the index of each value; values not met before get the next ones.
@@ -101,7 +156,10 @@ impl<T: Native> Numbers<T> {
         // Looking at the value before pays where nearly all are the same: a branch that is not foretold costs more than to look a
         // few values up that are in the caches.
         if changes * CHANGES_SHARE >= head.len() {
-            out.extend(values.iter().map(|&value| self.index(value)));
+            match self.close.taken.is_empty() {
+                true => out.extend(values.iter().map(|&value| self.index_by_hash(value))),
+                false => out.extend(values.iter().map(|&value| self.index(value))),
+            }
             return;
         }
         let mut last = None;
@@ -117,23 +175,52 @@ impl<T: Native> Numbers<T> {
 
     #[inline]
     fn index(&mut self, value: T) -> u32 {
-        let bits = value.bits();
-        let hash = hash(bits, self.seed);
-        let is_it = |index: u32| self.values.get(index as usize).is_some_and(|value| value.bits() == bits);
-        match self.places.find(hash, is_it) {
-            Some(index) => index,
-            None => self.add(hash, value),
+        match self.close.get(value.bits()) {
+            Some(0) => self.add(value),
+            Some(next) => next - 1,
+            None => self.index_by_hash(value),
         }
     }
 
+    /// The same of a value that may be among those that are found by their hashes.
+    #[inline]
+    fn index_by_hash(&mut self, value: T) -> u32 {
+        let bits = value.bits();
+        let is_it = |index: u32| self.values.get(index as usize).is_some_and(|value| value.bits() == bits);
+        match self.places.find(hash(bits, self.seed), is_it) {
+            Some(index) => index,
+            None => self.add(value),
+        }
+    }
+
+    /// Adds a value that is not found by its hash.
     #[cold]
     #[inline(never)]
-    fn add(&mut self, hash: u64, value: T) -> u32 {
-        let (index, values, seed) = (self.values.len() as u32, &self.values, self.seed);
-        let hash_of = |index: u32| values.get(index as usize).map_or(0, |value| self::hash(value.bits(), seed));
-        self.places.add(index, hash, hash_of);
+    fn add(&mut self, value: T) -> u32 {
+        if let Some(next @ 1..) = self.close.get(value.bits()) {
+            return next - 1;
+        }
+        let index = self.values.len() as u32;
         self.values.push(value);
+        // As often as there are twice as many, so that all of it costs no more than the entries.
+        if index as usize >= CLOSE_LEAST && index.is_power_of_two() {
+            self.close_up();
+        }
+        if !self.close.take(value.bits(), index) {
+            let (values, seed) = (&self.values, self.seed);
+            let hash_of = |index: u32| values.get(index as usize).map_or(0, |value| hash(value.bits(), seed));
+            self.places.add(index, hash_of(index), hash_of);
+        }
         index
+    }
+
+    /// Looks whether the entries lie close to each other. Places by hashes are made anew by the next entry that needs one.
+    fn close_up(&mut self) {
+        let had = !self.close.taken.is_empty();
+        self.close = Close::of(self.values.iter().map(|value| value.bits()));
+        if had || !self.close.taken.is_empty() {
+            self.places = Places::new(self.places.share);
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -143,7 +230,7 @@ impl<T: Native> Numbers<T> {
     /// Forgets all but the first `len` values. No value may be looked up afterwards.
     pub fn freeze(&mut self, len: usize) {
         self.values.truncate(len);
-        self.places.taken = Vec::new();
+        (self.places.taken, self.close) = (Vec::new(), Close::default());
     }
 
     /// The values, by index.
@@ -157,7 +244,7 @@ impl<T: Native> Numbers<T> {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.values.capacity() * size_of::<T>() + self.places.memory_bytes()
+        self.values.capacity() * size_of::<T>() + self.places.memory_bytes() + self.close.memory_bytes()
     }
 }
 
@@ -353,6 +440,69 @@ mod tests {
                 let expected: Vec<u32> = values.iter().map(|&value| value as u32).collect();
                 assert_eq!(indices, expected, "runs of {run}, {stride} at a time");
             }
+        }
+    }
+
+    /// Looks values up in pieces, and sees that each has the index of the first one with its bits; the dictionary.
+    fn looked_up<T: Native>(values: &[T], piece: usize) -> Numbers<T> {
+        let (mut numbers, mut indices) = (Numbers::new(), Vec::new());
+        values.chunks(piece).for_each(|values| numbers.indices(values, &mut indices));
+        let mut known = std::collections::HashMap::new();
+        for (value, &index) in values.iter().zip(&indices) {
+            let next = known.len() as u32;
+            assert_eq!(index, *known.entry(value.bits()).or_insert(next), "{:x}", value.bits());
+            assert_eq!(numbers.values()[index as usize].bits(), value.bits());
+        }
+        assert_eq!(numbers.len(), known.len());
+        numbers
+    }
+
+    #[test]
+    fn values_that_lie_close_are_found_by_their_bits() {
+        let scattered = |i: i64| i.wrapping_mul(MIX.cast_signed());
+        // In no order, 5,000 of 7,001.
+        let close: Vec<i64> = (0..20_000).map(|i| 1_000_000 + i * 37 % 5000 * 7 / 5).collect();
+        let numbers = looked_up(&close, 1024);
+        assert!(!numbers.close.taken.is_empty() && numbers.close.taken.len() <= CLOSE_SHARE * numbers.len());
+        assert!(numbers.places.taken.is_empty());
+        assert!(looked_up(&(0..5000).map(scattered).collect::<Vec<_>>(), 1024).close.taken.is_empty());
+        // Where they go on growing, beyond what there is a place for; and where the ends of all bits are among them.
+        let walk: Vec<f32> = (0..50_000).map(|i| 12.0 + (i as f32 / 50.0).sin() * 0.01 + i as f32 * 1e-6).collect();
+        assert!(!looked_up(&walk, 1000).close.taken.is_empty());
+        assert!(
+            !looked_up(&(0..3000u32).map(|i| (u32::MAX - i).cast_signed()).collect::<Vec<_>>(), 7)
+                .close
+                .taken
+                .is_empty()
+        );
+        assert!(!looked_up(&(0..3000).map(|i| i64::from(i) - 3000).collect::<Vec<_>>(), 4096).close.taken.is_empty());
+        // Close at first, then not; not at first, then close; and back and forth, with runs.
+        let far: Vec<i64> = (0..9000).map(scattered).collect();
+        assert!(looked_up(&[&close[..], &far, &close].concat(), 500).close.taken.is_empty());
+        // Those that were found by their bits alone when they were close no more.
+        let (first, second) = close.split_at(3000);
+        assert!(looked_up(&[first, &far[..1], second, &far, &close].concat(), 500).close.taken.is_empty());
+        let few_far = [&far[..200], &close, &[i64::MIN, i64::MAX, -1], &close].concat();
+        looked_up(&few_far, 64);
+        let mixed: Vec<i64> = (0..30_000).map(|i| if i % 3 == 0 { scattered(i % 300) } else { i / 40 * 3 }).collect();
+        looked_up(&mixed, 777);
+        looked_up(&mixed.iter().flat_map(|&value| [value; 40]).collect::<Vec<_>>(), 1024);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_numbers_have_the_index_of_the_first_that_is_the_same(
+            seeds in proptest::collection::vec((0u8..4, 0i64..3000), 1..6000), piece in 1usize..3000
+        ) {
+            let values: Vec<i64> = seeds
+                .iter()
+                .map(|&(kind, n)| match kind {
+                    0 | 1 => n,
+                    2 => n * 8 + 5000,
+                    _ => n.wrapping_mul(MIX.cast_signed()) >> (n % 60),
+                })
+                .collect();
+            looked_up(&values, piece);
         }
     }
 
