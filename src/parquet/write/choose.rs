@@ -97,6 +97,10 @@ const SEARCHES: [(Search, f64); 3] =
 const SEARCHED_BYTES: usize = 64 << 10;
 /// A chunk's pages of fewer bytes, before compression, are not worth the trial.
 const SEARCHED_BYTES_LEAST: u64 = 512 << 10;
+/// The same where values stand in PLAIN: searches differ most where they are.
+const SEARCHED_PLAIN_LEAST: u64 = 128 << 10;
+/// The same of a dictionary, which is all in one page.
+const SEARCHED_DICTIONARY_LEAST: usize = 32 << 10;
 
 /// How the codec finds the most in the pages of a chunk: by what it found in one of them, once these are many bytes.
 #[derive(Debug, Default)]
@@ -114,9 +118,10 @@ impl SearchChoice {
         compressor: &mut Compressor,
         scratch: &mut Vec<u8>,
     ) -> Result<Search> {
+        let least = if encoding == Encoding::Plain { SEARCHED_PLAIN_LEAST } else { SEARCHED_BYTES_LEAST };
         match self.found {
             Some((of, search)) if of == encoding => Ok(search),
-            _ if bytes_before + (body.len() as u64) < SEARCHED_BYTES_LEAST => Ok(Search::Level),
+            _ if bytes_before + (body.len() as u64) < least => Ok(Search::Level),
             _ => {
                 let search = search(body, compressor, scratch)?;
                 self.found = Some((encoding, search));
@@ -128,8 +133,7 @@ impl SearchChoice {
 
 /// For a dictionary page.
 pub(super) fn search_of_dictionary(page: &[u8], compressor: &mut Compressor, scratch: &mut Vec<u8>) -> Result<Search> {
-    let is_worth_it = page.len() as u64 >= SEARCHED_BYTES_LEAST;
-    if is_worth_it { search(page, compressor, scratch) } else { Ok(Search::Level) }
+    if page.len() < SEARCHED_DICTIONARY_LEAST { Ok(Search::Level) } else { search(page, compressor, scratch) }
 }
 
 /// The search that makes the least of the first bytes, the time that it takes weighed in.
@@ -443,6 +447,12 @@ mod tests {
         let zstd = Compression::default();
         assert_eq!(of(zstd, &walk, SEARCHED_BYTES_LEAST), Search::Fast { least: 4 });
         assert_eq!(of(zstd, &noise, SEARCHED_BYTES_LEAST), Search::Fast { least: 6 });
+        let of_dictionary = |page: &[u8]| {
+            let mut compressor = Compressor::new(zstd).expect("a compressor");
+            search_of_dictionary(page, &mut compressor, &mut Vec::new()).expect("a search")
+        };
+        assert_eq!(of_dictionary(&walk), Search::Fast { least: 4 });
+        assert_eq!(of_dictionary(&walk[..SEARCHED_DICTIONARY_LEAST - 1]), Search::Level);
         // Too few to try; codecs and levels with one search.
         assert_eq!(of(zstd, &walk, 0), Search::Level);
         for compression in [Compression::Zstd(1), Compression::Zstd(9), Compression::Snappy, Compression::Lz4Raw] {
