@@ -125,13 +125,18 @@ impl Close {
     /// The place for these bits, if there is one.
     #[inline]
     fn get(&self, bits: u64) -> Option<u32> {
-        self.taken.get(bits.wrapping_sub(self.first) as usize).copied()
+        self.taken.get(self.place_of(bits)?).copied()
     }
 
     /// Whether there is a place for these bits, which the entry has now.
     fn take(&mut self, bits: u64, index: u32) -> bool {
-        let place = self.taken.get_mut(bits.wrapping_sub(self.first) as usize);
+        let place = self.place_of(bits).and_then(|at| self.taken.get_mut(at));
         place.map(|place| *place = index + 1).is_some()
+    }
+
+    #[inline]
+    fn place_of(&self, bits: u64) -> Option<usize> {
+        usize::try_from(bits.wrapping_sub(self.first)).ok()
     }
 
     fn memory_bytes(&self) -> usize {
