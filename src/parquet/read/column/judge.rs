@@ -70,7 +70,8 @@ enum Segment {
 }
 
 impl Judge {
-    /// `schema` has the predicate's only column. [`Error::Limit`](crate::error::Error::Limit) where a null of it would take more memory than anybody has asked for.
+    /// `schema` has the predicate's only column. [`Error::Limit`](crate::error::Error::Limit) where a null of it would take more
+    /// memory than anybody has asked for.
     pub(in crate::parquet::read) fn new(predicate: &BoundPredicate, schema: &Schema) -> Result<Judge> {
         let nullable: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
         let schema = Arc::new(Schema::new(nullable));
