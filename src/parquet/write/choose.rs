@@ -121,7 +121,8 @@ impl SearchChoice {
         let least = if encoding == Encoding::Plain { SEARCHED_PLAIN_LEAST } else { SEARCHED_BYTES_LEAST };
         match self.found {
             Some((of, search)) if of == encoding => Ok(search),
-            _ if bytes_before + (body.len() as u64) < least => Ok(Search::Level),
+            // A page of hardly more than nulls tells nothing, and what another one has told stays.
+            _ if body.len() < COMPRESS_MIN || bytes_before + (body.len() as u64) < least => Ok(Search::Level),
             _ => {
                 let search = search(body, compressor, scratch)?;
                 self.found = Some((encoding, search));
@@ -138,7 +139,7 @@ pub(super) fn search_of_dictionary(page: &[u8], compressor: &mut Compressor, scr
 
 /// The search that makes the least of the first bytes, the time that it takes weighed in.
 fn search(bytes: &[u8], compressor: &mut Compressor, scratch: &mut Vec<u8>) -> Result<Search> {
-    if !compressor.can_search() || bytes.len() < COMPRESS_MIN {
+    if !compressor.can_search() {
         return Ok(Search::Level);
     }
     let sample = bytes.get(..SEARCHED_BYTES).unwrap_or(bytes);
@@ -473,6 +474,7 @@ mod tests {
         assert_eq!(of(Encoding::Plain, b"another page", SEARCHED_BYTES_LEAST), found);
         assert_ne!(found, Search::Level);
         assert_eq!(of(Encoding::RleDictionary, b"short", SEARCHED_BYTES_LEAST), Search::Level);
+        assert_eq!(of(Encoding::Plain, b"short", SEARCHED_BYTES_LEAST), found);
     }
 
     #[test]
