@@ -9,7 +9,9 @@
 
 mod generate;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Fields, Schema};
@@ -18,7 +20,8 @@ use generate::nested::array;
 use generate::{Random, every_type};
 use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::write::{BloomFilters, ColumnOptions, FileWriter, WriterMemory, WriterOptions};
-use hypostyle::storage::{Memory, Storage};
+use hypostyle::storage::{Memory, Output, Storage};
+use hypostyle::{Error, Result};
 
 /// A column of every type, plain and in a list, and a struct of several; enough rows that threads are worth while.
 fn batches(seed: u64) -> Vec<RecordBatch> {
@@ -196,4 +199,168 @@ fn a_value_that_does_not_fit_is_told_by_column() {
         assert!(writer.finish().is_err(), "nothing more is written");
         assert!(memory.get("f").is_none());
     }
+}
+
+/// What an output does with bytes before it keeps them.
+type Before = Box<dyn FnMut(usize) -> Result<()> + Send>;
+
+/// Keeps what it is given.
+struct Slow {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    before: Before,
+    is_finished: Arc<AtomicBool>,
+    is_dropped: Arc<AtomicBool>,
+}
+
+impl Slow {
+    fn new(before: impl FnMut(usize) -> Result<()> + Send + 'static) -> Slow {
+        Slow {
+            bytes: Arc::default(),
+            before: Box::new(before),
+            is_finished: Arc::default(),
+            is_dropped: Arc::default(),
+        }
+    }
+
+    fn writer(self, options: &WriterOptions) -> FileWriter {
+        FileWriter::new(Box::new(self), noise(0).schema(), options.clone()).unwrap()
+    }
+}
+
+impl Output for Slow {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        (self.before)(bytes.len())?;
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        Ok(())
+    }
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.is_finished.store(true, SeqCst);
+        Ok(())
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.is_dropped.store(true, SeqCst);
+    }
+}
+
+/// Sixteen bytes a row that do not get smaller.
+fn noise(rows: usize) -> RecordBatch {
+    let mut random = Random::new(rows as u64);
+    let mut column = || Arc::new((0..rows).map(|_| Some(random.next() as i64)).collect::<Int64Array>()) as _;
+    RecordBatch::try_from_iter([("a", column()), ("b", column())]).unwrap()
+}
+
+/// Row groups of 2 MB.
+fn groups() -> WriterOptions {
+    WriterOptions::default().with_row_group_rows(125_000).with_compression(Compression::Uncompressed)
+}
+
+#[test]
+fn a_row_group_is_encoded_while_the_one_before_is_appended() {
+    let batches = [noise(125_000), noise(60_000), noise(200_000)];
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let (of_output, timed_out) = (Arc::clone(&gate), Arc::new(AtomicBool::new(false)));
+    let has_timed_out = Arc::clone(&timed_out);
+    let out = Slow::new(move |bytes| {
+        let (is_open, changed) = &*of_output;
+        if bytes > 4 {
+            let is_shut = |is_open: &mut bool| !*is_open;
+            let wait = changed.wait_timeout_while(is_open.lock().unwrap(), Duration::from_secs(20), is_shut);
+            has_timed_out.fetch_or(wait.unwrap().1.timed_out(), SeqCst);
+        }
+        Ok(())
+    });
+    let bytes = Arc::clone(&out.bytes);
+    let mut writer = out.writer(&groups().with_threads(2));
+    writer.write(&batches[0]).unwrap();
+    assert!(writer.memory_bytes() > 2_000_000, "what waits is in memory: {}", writer.memory_bytes());
+    writer.write(&batches[1]).unwrap();
+    assert!(bytes.lock().unwrap().len() == 4, "nothing but the magic could be appended");
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    writer.write(&batches[2]).unwrap();
+    writer.finish().unwrap();
+    assert!(!timed_out.load(SeqCst), "the writer waited for its output");
+    assert!(write(&batches, groups()) == *bytes.lock().unwrap());
+}
+
+#[test]
+fn an_output_that_fails_behind_the_writer_is_told_by_a_later_call() {
+    let batch = noise(125_000 * 3 + 10);
+    let whole = write(std::slice::from_ref(&batch), groups()).len();
+    let pieces = [whole, whole - 1, whole - 5000, whole / 2, whole / 3 + 1, 3_000_000, 1_000_000, 5000, 4];
+    for (room, rows) in pieces.into_iter().flat_map(|room| [(room, batch.num_rows()), (room, 50_000)]) {
+        let mut left = room;
+        let out = Slow::new(move |bytes| {
+            left = left.checked_sub(bytes).ok_or_else(|| Error::io("no space left on device"))?;
+            Ok(())
+        });
+        let is_finished = Arc::clone(&out.is_finished);
+        let mut writer = out.writer(&groups().with_threads(2));
+        let result = (0..batch.num_rows()).step_by(rows).try_for_each(|at| {
+            let written = writer.write(&batch.slice(at, rows.min(batch.num_rows() - at)));
+            if written.is_err() {
+                assert!(writer.write(&batch).is_err() && writer.flush().is_err(), "nothing more is written");
+            }
+            written
+        });
+        let result = result.and_then(|()| writer.finish());
+        assert_eq!(result.as_ref().map(|w| w.bytes).ok(), (room == whole).then_some(whole as u64), "{room}, {rows}");
+        assert!(result.is_ok() || result.is_err_and(|e| e.to_string().contains("no space left")));
+        assert_eq!(is_finished.load(SeqCst), room == whole, "{room}, {rows}");
+    }
+}
+
+#[test]
+fn an_output_that_panics_behind_the_writer_is_an_error() {
+    let out = Slow::new(|bytes| if bytes > 4 { panic!("as asked for") } else { Ok(()) });
+    let is_finished = Arc::clone(&out.is_finished);
+    let mut writer = out.writer(&groups().with_threads(2));
+    let result = writer.write(&noise(130_000)).and_then(|()| writer.flush());
+    assert_eq!(result.unwrap_err().kind(), "io");
+    assert!(writer.finish().is_err() && !is_finished.load(SeqCst));
+}
+
+#[test]
+fn a_writer_that_is_dropped_appends_no_more() {
+    let out = Slow::new(|bytes| {
+        if bytes > 4 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    });
+    let (bytes, is_dropped) = (Arc::clone(&out.bytes), Arc::clone(&out.is_dropped));
+    let mut writer = out.writer(&groups().with_threads(2));
+    writer.write(&noise(130_000)).unwrap();
+    drop(writer);
+    assert!(is_dropped.load(SeqCst), "the output goes with its writer");
+    assert!(bytes.lock().unwrap().len() < 2_000_000, "what was under way is not waited for");
+}
+
+/// A slow output has no second row group pile up beside the one that is open.
+#[test]
+fn no_more_than_one_row_group_is_in_memory_however_slow_the_output_is() {
+    let batches: Vec<RecordBatch> = (0..80).map(|_| noise(25_000)).collect();
+    let options = WriterOptions::default().with_row_group_bytes(8 << 20).with_compression(Compression::Uncompressed);
+    let peak = |sleep: Duration| {
+        let behind = Arc::new(AtomicUsize::new(0));
+        let of_output = Arc::clone(&behind);
+        let out = Slow::new(move |bytes| {
+            std::thread::sleep(sleep.mul_f64(bytes as f64 / f64::from(1 << 20)));
+            of_output.fetch_add(bytes, SeqCst);
+            Ok(())
+        });
+        let mut writer = out.writer(&options.clone().with_threads(2));
+        let mut peak = 0;
+        for batch in &batches {
+            writer.write(batch).unwrap();
+            peak = peak.max(writer.memory_bytes());
+        }
+        assert_eq!(writer.finish().unwrap().bytes, behind.load(SeqCst) as u64);
+        peak
+    };
+    let (fast, slow) = (peak(Duration::ZERO), peak(Duration::from_millis(60)));
+    assert!(slow < fast + (3 << 20), "{slow} bytes with a slow output, {fast} with a fast one");
 }

@@ -10,6 +10,7 @@ use super::orders;
 use super::pending::{self, Pending};
 use super::row_group::{EncodedIndexes, Presses, RowGroupWriter};
 use super::seal::FileSeal;
+use super::sink::Sink;
 use super::strip;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{ARROW_SCHEMA_KEY, ParquetSchema, arrow_schema_metadata, to_parquet};
@@ -57,7 +58,7 @@ pub(super) const FORMAT_VERSION: i32 = 2;
 /// # Ok::<(), hypostyle::Error>(())
 /// ```
 pub struct FileWriter {
-    pub(super) out: Box<dyn Output>,
+    pub(super) out: Sink,
     pub(super) options: WriterOptions,
     pub(super) schema: ParquetSchema,
     pub(super) presses: Presses,
@@ -113,7 +114,7 @@ impl FileWriter {
         Ok(FileWriter {
             open: RowGroupWriter::new(&schema.leaves, &presses, seal.as_ref(), 0)?,
             seal,
-            out,
+            out: Sink::new(out, presses.threads() > 1),
             options,
             schema,
             presses,
@@ -134,7 +135,7 @@ impl FileWriter {
     /// [`Error::Invalid`] naming the column when the batch's schema is another (fields' metadata and
     /// nullability aside), a column that is not nullable has a null, or a value does not fit its type: then
     /// nothing more can be written. With several [threads](WriterOptions::threads), a later call may be the one to tell of a
-    /// value.
+    /// value, or of an output that failed.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.check_usable()?;
         self.check_schema(&batch.schema())?;
@@ -157,9 +158,13 @@ impl FileWriter {
                 continue;
             }
             self.write_pending()?;
-            let is_full = self.open.rows >= self.options.row_group_rows;
-            if is_full || self.open.encoded_bytes() >= self.options.row_group_bytes as u64 {
+            let (encoded, bytes_max) = (self.open.encoded_bytes(), self.options.row_group_bytes as u64);
+            if self.open.rows >= self.options.row_group_rows || encoded >= bytes_max {
                 self.close_row_group()?;
+                self.out.start()?;
+            } else if encoded.saturating_add(self.out.bytes()) > bytes_max {
+                // No more than one row group is in memory, however slow the output is.
+                self.out.settle()?;
             }
         }
         Ok(())
@@ -187,12 +192,19 @@ impl FileWriter {
         self.open.write(&strips, &self.schema, &mut self.presses)
     }
 
-    /// Closes the row group, if there are rows in it, and lets go of all memory that the next one does not need.
+    /// Closes the row group, if there are rows in it, has the output take all bytes of it, and lets go of all memory that the next
+    /// one does not need.
     pub fn flush(&mut self) -> Result<()> {
         self.check_usable()?;
-        let result = self.close_row_group().and_then(|()| self.presses.release());
+        let result = self.flush_row_group();
         self.has_failed |= result.is_err();
         result
+    }
+
+    fn flush_row_group(&mut self) -> Result<()> {
+        self.close_row_group()?;
+        self.out.settle()?;
+        self.presses.release()
     }
 
     fn close_row_group(&mut self) -> Result<()> {
@@ -207,7 +219,7 @@ impl FileWriter {
         let (row_group, indexes, bytes) = open.finish(
             leaves,
             &mut self.presses,
-            self.out.as_mut(),
+            &mut self.out,
             self.position,
             self.row_groups.len(),
             &self.options.sorting_columns,
@@ -220,10 +232,11 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Bytes in memory that the file takes: the pages of the open row group, rows that wait, one open page and
-    /// dictionary a column, compressors with their buffers, and the page index so far.
+    /// Bytes in memory that the file takes: the pages of the open row group, those of the one before that the output has not taken
+    /// yet, rows that wait, one open page and dictionary a column, compressors with their buffers, and the page index so far.
     pub fn memory_bytes(&self) -> usize {
-        self.open.memory_bytes() + self.pending.bytes + self.presses.memory_bytes() + self.indexes_bytes
+        let behind = usize::try_from(self.out.bytes()).unwrap_or(usize::MAX);
+        self.open.memory_bytes() + self.pending.bytes + self.presses.memory_bytes() + self.indexes_bytes + behind
     }
 
     /// Bytes of the file so far, the open row group included as it will be encoded, about; without the footer.

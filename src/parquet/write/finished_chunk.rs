@@ -24,8 +24,8 @@ pub(super) struct FinishedChunk {
 
 impl FinishedChunk {
     /// Its bytes in the file, in order.
-    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
-        self.dictionary.iter().chain(self.chunk.pages.iter())
+    pub fn into_segments(self) -> [Segments; 2] {
+        [self.dictionary, self.chunk.pages]
     }
 
     /// What the footer says of it when it begins at `base` in the file.

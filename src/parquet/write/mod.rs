@@ -34,6 +34,7 @@ mod primitive;
 mod row_group;
 mod rows;
 mod seal;
+mod sink;
 mod source;
 mod statistics;
 mod strip;

@@ -119,7 +119,8 @@ pub struct WriterOptions {
     pub bloom_filter: BloomFilters,
     /// How the file is encrypted; not at all.
     pub encryption: Option<Encryption>,
-    /// Threads that encode and compress columns, the caller's among them; 1. The file is the same with any number of them.
+    /// Threads that encode and compress columns, the caller's among them; 1. With several, one more appends a row group that is
+    /// full to the output while the next one is encoded. The file is the same with any number of them.
     pub threads: usize,
     /// Memory that is shared with other writers, such as those of the files before and after; None: the file has its own.
     pub memory: Option<WriterMemory>,

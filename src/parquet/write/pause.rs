@@ -191,7 +191,7 @@ impl FileWriter {
     pub fn pause(&mut self) -> Result<PauseToken> {
         refuse_encryption(&self.options)?;
         self.flush()?;
-        let paused = self.out.pause();
+        let paused = self.out.settle().and_then(|out| out.pause());
         self.has_failed |= !matches!(paused, Ok(_) | Err(Error::Unsupported(_)));
         let paused = paused?;
         if paused.bytes != self.position {

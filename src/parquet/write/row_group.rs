@@ -6,9 +6,10 @@ use arrow_array::{ArrayRef, RecordBatch};
 
 use super::column_chunk::{ColumnWriter, Press};
 use super::finished_chunk::FinishedChunk;
-use super::memory::WriterMemory;
+use super::memory::{Segments, WriterMemory};
 use super::options::{ChunkOptions, WriterOptions};
 use super::seal::FileSeal;
+use super::sink::Sink;
 use super::threads;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::node::{Kind, Node};
@@ -17,7 +18,6 @@ use crate::parquet::arrow::{Leaf, ParquetSchema};
 use crate::parquet::compress::Compression;
 use crate::parquet::format::encryption::{ChunkCipher, ModuleType};
 use crate::parquet::format::{ColumnChunk, RowGroup, SortingColumn, thrift};
-use crate::storage::Output;
 
 /// What all row groups of a file share: each column's options, and for each thread a press for each codec that is used.
 #[derive(Debug)]
@@ -166,12 +166,12 @@ impl RowGroupWriter {
         self.columns.iter().map(ColumnWriter::memory_bytes).sum()
     }
 
-    /// Appends the chunks and their Bloom filters to `out`, which is `base` bytes long.
+    /// Gives the chunks and their Bloom filters to `out`, which has been given `base` bytes before.
     pub fn finish(
         self,
         leaves: &[Leaf],
         presses: &mut Presses,
-        out: &mut dyn Output,
+        out: &mut Sink,
         base: u64,
         ordinal: usize,
         sorting: &[SortingColumn],
@@ -196,20 +196,22 @@ impl RowGroupWriter {
                     .map(|i| module(thrift::encode(&i), ModuleType::OffsetIndex, cipher))
                     .transpose()?,
             });
-            for segment in chunk.segments() {
-                out.append(segment)?;
-                position += segment.len() as u64;
-            }
             filters.push(chunk.take_bloom_filter()?);
             ciphers.push(chunk.cipher().cloned());
+            for segments in chunk.into_segments() {
+                position += segments.bytes();
+                out.take(segments)?;
+            }
         }
         // Behind the row group's chunks, so that they need not be kept until the file ends.
         for (chunk, filter) in columns.iter_mut().zip(filters) {
             let (Some(meta), Some(filter)) = (&mut chunk.meta_data, filter) else { continue };
             meta.bloom_filter_offset = Some(position as i64);
             meta.bloom_filter_length = i32::try_from(filter.len()).ok();
-            out.append(&filter)?;
-            position += filter.len() as u64;
+            let mut segments = Segments::new(&presses.memory);
+            segments.append(&filter);
+            position += segments.bytes();
+            out.take(segments)?;
         }
         let sum = |size: fn(&ColumnChunk) -> i64| columns.iter().map(size).sum();
         let total_byte_size = sum(|c| c.meta_data.as_ref().map_or(0, |m| m.total_uncompressed_size));
