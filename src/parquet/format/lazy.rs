@@ -232,7 +232,7 @@ fn elements(r: &mut Reader<'_>, count_max: usize) -> Result<Vec<SchemaElement>> 
         return Err(Error::limit(format!("a schema of {count} elements, {count_max} are the most that is asked for")));
     }
     r.take_memory(count.saturating_mul(size_of::<SchemaElement>()))?;
-    let mut elements = Vec::with_capacity(count.min(4096));
+    let mut elements = Vec::with_capacity(r.ahead::<SchemaElement>(count));
     for _ in 0..count {
         elements.push(SchemaElement::read(r, Kind::Struct)?);
     }
@@ -244,14 +244,15 @@ fn row_groups(r: &mut Reader<'_>, chunks: &mut Chunks) -> Result<Vec<Group>> {
     structs(r, kind, count)?;
     // The count is bounded by the bytes, not by what the groups take in memory.
     r.take_memory(count.saturating_mul(size_of::<Group>()))?;
-    let mut groups = Vec::with_capacity(count.min(4096));
-    for _ in 0..count {
-        groups.push(row_group(r, chunks)?);
+    let mut groups = Vec::with_capacity(r.ahead::<Group>(count));
+    for left in (1..=count).rev() {
+        groups.push(row_group(r, chunks, left)?);
     }
     Ok(groups)
 }
 
-fn row_group(r: &mut Reader<'_>, chunks: &mut Chunks) -> Result<Group> {
+/// The first of the row groups that are `left`.
+fn row_group(r: &mut Reader<'_>, chunks: &mut Chunks, left: usize) -> Result<Group> {
     let first = chunks.starts.len();
     let mut columns = None;
     let (mut total_byte_size, mut num_rows, mut total_compressed_size) = (None, None, None);
@@ -266,6 +267,16 @@ fn row_group(r: &mut Reader<'_>, chunks: &mut Chunks) -> Result<Group> {
                 if let Some(places) = &mut chunks.places {
                     r.take_memory(count.saturating_mul(size_of::<Option<ChunkPlace>>()))?;
                     places.truncate(first);
+                }
+                // The others have as many columns.
+                let all = count.saturating_mul(left);
+                if chunks.starts.capacity() < first + count {
+                    chunks.starts.reserve(r.ahead::<u32>(all));
+                }
+                if let Some(places) = &mut chunks.places
+                    && places.capacity() < first + count
+                {
+                    places.reserve(r.ahead::<Option<ChunkPlace>>(all));
                 }
                 for _ in 0..count {
                     chunks.starts.push(u32::try_from(r.cursor.position()).unwrap_or(u32::MAX));

@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 
 /// How deep unknown structs and lists may nest before the bytes are refused.
 const DEPTH_MAX: u32 = 64;
+/// Memory that a list is given ahead for each byte that is left.
+const MEMORY_PER_BYTE: usize = 8;
 
 /// The type nibble of a field or list element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +99,13 @@ impl<'a> Reader<'a> {
             }
             None => Err(self.no_memory(bytes)),
         }
+    }
+
+    /// For how many of a list's `count` elements memory is to be had at once: for all, unless bytes that are left say that they
+    /// are hardly there.
+    pub fn ahead<T>(&self, count: usize) -> usize {
+        let bytes = self.cursor.remaining().saturating_mul(MEMORY_PER_BYTE).max(4096);
+        count.min(bytes / size_of::<T>().max(1) + 1)
     }
 
     #[cold]
@@ -381,7 +390,7 @@ impl<T: Value> Value for Vec<T> {
         }
         // The count is bounded by the bytes, not by what the elements take in memory.
         r.take_memory(count.saturating_mul(size_of::<T>()))?;
-        let mut list = Vec::with_capacity(count.min(4096 / size_of::<T>().max(1) + 1));
+        let mut list = Vec::with_capacity(r.ahead::<T>(count));
         for _ in 0..count {
             list.push(T::read_element(r, kind)?);
         }
