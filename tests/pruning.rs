@@ -12,7 +12,7 @@ use hypostyle::parquet::compress::Compression;
 use hypostyle::parquet::read::{Decryption, FileReader, Pruning, ReaderOptions, ScanCounts, ScanOptions};
 use hypostyle::parquet::write::{BloomFilters, Encryption, FileWriter, WriterOptions};
 use hypostyle::predicate::{Predicate, col, sql};
-use hypostyle::storage::{Input, Memory, Output, Storage};
+use hypostyle::storage::{Input, Local, Memory, Output, Storage};
 
 struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -196,6 +196,52 @@ fn what_is_not_all_dictionary_is_read() {
     assert_eq!(read(&file, "v = 'value 59999'").0.num_rows(), 1);
     let plain = open(&write(&terms(), WriterOptions::default().with_dictionary(false)), ReaderOptions::default());
     assert_eq!(groups(&read(&plain, "name = 'Sheldon'").1), [3, 0, 0, 0, 0]);
+}
+
+/// Pages with values of their own stand behind those of a dictionary that grew too large; who reads only these does without it.
+#[test]
+fn a_dictionary_is_fetched_by_the_first_page_that_has_indices() {
+    let ids: Int64Array = (0..60_000).map(Some).collect();
+    let mixed: StringArray = (0..60_000)
+        .map(|row| Some(if row < 30_000 { format!("value {}", row % 100) } else { format!("other value {row}") }))
+        .collect();
+    let columns: [(_, ArrayRef); 2] = [("id", Arc::new(ids)), ("v", Arc::new(mixed))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for compression in [Compression::Uncompressed, Compression::Snappy] {
+        let local = Local::new(folder.path()).unwrap();
+        let options = WriterOptions::default().with_row_group_rows(60_000).with_page_rows(2000);
+        let options = options.with_compression(compression);
+        let mut writer = FileWriter::new(local.create("f").unwrap(), batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        for storage in [local.clone(), local.without_map()] {
+            let file = FileReader::open(storage.open("f").unwrap(), ReaderOptions::default()).unwrap();
+            let meta = file.column_metadata(0, 1).unwrap();
+            let dictionary = (meta.data_page_offset - meta.dictionary_page_offset.unwrap()) as u64;
+            let index = file.offset_index(0, 1).unwrap().unwrap();
+            let page = |row: usize| {
+                let page = index.page_locations.iter().rfind(|page| page.first_row_index <= row as i64).unwrap();
+                page.compressed_page_size as u64
+            };
+            // From end to end, and there and back: the pages before the dictionary's last use and those behind.
+            let cases = [(100, true), (59_000, false), (29_000, true), (45_000, false)];
+            for (row, with_dictionary) in cases {
+                let predicate = col("id").eq(row as i64);
+                let mut scan = file.scan(ScanOptions::default().with_predicate(predicate)).unwrap();
+                let found: Vec<RecordBatch> = scan.by_ref().collect::<Result<_, _>>().unwrap();
+                assert_eq!(found, [batch.slice(row, 1)], "row {row}, {compression:?}");
+                let want = page(row) + if with_dictionary { dictionary } else { 0 };
+                assert_eq!(scan.column_counts()[1].bytes_fetched, want, "row {row}, {compression:?}");
+            }
+            // Rows of both kinds, which come in one fetch or several.
+            let ids = [5i64, 4_000, 29_999, 30_000, 59_999];
+            let predicate = ids.iter().map(|id| col("id").eq(*id)).reduce(|a, b| a.or(b)).unwrap();
+            let (found, _) = scan(&file, predicate, Pruning::default()).unwrap();
+            let want: Vec<RecordBatch> = ids.iter().map(|id| batch.slice(*id as usize, 1)).collect();
+            assert_eq!(found, concat_batches(&batch.schema(), &want).unwrap());
+        }
+    }
 }
 
 #[test]

@@ -102,6 +102,62 @@ fn the_first_read_is_as_the_others() {
 }
 
 #[test]
+fn what_is_copied_is_what_is_read() {
+    let bytes: Vec<u8> = (0..50_000u32).flat_map(u32::to_le_bytes).collect();
+    each_storage(|storage| {
+        write(&*storage, "f", &bytes);
+        let input = storage.open("f").unwrap();
+        let copy = |at: usize, count: usize| {
+            let mut out = vec![9; count];
+            input.read_into(at as u64, &mut out).map(|()| out)
+        };
+        // Before the first read and behind it.
+        for _ in 0..2 {
+            for (at, count) in [(0, 0), (3, 1), (70_001, 100_000), (0, bytes.len()), (bytes.len(), 0)] {
+                assert_eq!(copy(at, count).unwrap(), bytes[at..at + count], "{at}, {count}");
+            }
+            for (at, count) in [(bytes.len(), 1), (bytes.len() - 5, 6), (usize::MAX, 7)] {
+                let e = copy(at, count).unwrap_err();
+                assert!(matches!(e, Error::Corrupt(_)) && e.place().byte == Some(at as u64), "{e}");
+            }
+            input.read(0..10).unwrap();
+        }
+    });
+}
+
+/// A mapped file stays open to copy from it, but not each of very many.
+#[test]
+fn only_so_many_mapped_files_stay_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = Local::new(folder.path()).unwrap();
+    write(&local, "f", &[7; 10_000]);
+    let open = || {
+        let input = local.open("f").unwrap();
+        assert!(!input.prefers_copies(), "nobody knows yet how much is wanted");
+        input.read(9_000..10_000).unwrap();
+        input
+    };
+    let inputs: Vec<_> = (0..300).map(|_| open()).collect();
+    let staying = inputs.iter().filter(|input| input.prefers_copies()).count();
+    assert!((1..=64).contains(&staying), "{staying}");
+    #[cfg(target_os = "linux")]
+    assert!(std::fs::read_dir("/proc/self/fd").unwrap().count() < 200, "the others are closed");
+    for input in &inputs {
+        let mut out = [0; 100];
+        input.read_into(5, &mut out).unwrap();
+        assert_eq!(out, [7; 100]);
+    }
+    // What a file does not have any more is told where it is copied, and the process goes on.
+    let first = inputs.iter().find(|input| input.prefers_copies()).unwrap();
+    std::fs::OpenOptions::new().write(true).open(folder.path().join("f")).unwrap().set_len(100).unwrap();
+    let e = first.read_into(9_000, &mut [0; 100]).unwrap_err();
+    assert!(matches!(e, Error::Io(_)) && e.place().byte == Some(9_000), "{e}");
+    drop(inputs);
+    write(&local, "f", &[7; 10_000]);
+    assert!(open().prefers_copies(), "there is room again");
+}
+
+#[test]
 fn listing_is_by_prefix_and_sorted() {
     each_storage(|storage| {
         for path in ["b/2", "a", "b/10/x", "bc", "b/1"] {

@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -192,7 +192,7 @@ impl Disk for OsDisk {
         // A file system may be unable to map; an empty file cannot be.
         let length = usize::try_from(bytes).ok().filter(|&length| self.mapped && length > 0);
         let content = match length.and_then(|length| map::map(&file, length).ok()) {
-            Some(map) => Content::Mapped(map, First::new(file)),
+            Some(map) => Content::Mapped(map, Few::new(file)),
             None => Content::Read(file, bytes),
         };
         Ok(Arc::new(LocalInput { name, content }))
@@ -248,47 +248,83 @@ struct LocalInput {
 
 #[derive(Debug)]
 enum Content {
-    Mapped(Bytes, First),
+    Mapped(Bytes, Few),
     /// The file, and its length when it was opened.
     Read(File, u64),
 }
 
-/// The file of a map, for the first read of it.
+/// The file of a map, for reads of few bytes: to copy these takes less than to page them in and out, and of a map that nobody has
+/// touched little is to be undone. Many files are opened for their footer only.
 ///
-/// Many files are opened for their footer only. To copy the few bytes takes less than to page them in and out, and of a map that
-/// nobody has touched little is to be undone. The file is closed then: those that are open have a limit, maps hardly any.
+/// Files that are open have a limit, maps hardly any: behind the first read a file stays open as long as few others do.
 #[derive(Debug)]
-struct First {
-    is_due: AtomicBool,
-    file: Mutex<Option<File>>,
+struct Few {
+    /// Whether nothing was read yet.
+    is_first: AtomicBool,
+    /// Whether the file stays open.
+    is_kept: AtomicBool,
+    file: Mutex<Option<Arc<File>>>,
 }
 
 /// A first read of more goes to the map.
 const FIRST_BYTES_MAX: u64 = 64 << 10;
+/// Files that stay open behind their first read, of all that this process has mapped.
+const KEPT_MAX: usize = 64;
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 
-impl First {
-    fn new(file: File) -> First {
-        First { is_due: AtomicBool::new(true), file: Mutex::new(Some(file)) }
+impl Few {
+    fn new(file: File) -> Few {
+        Few { is_first: AtomicBool::new(true), is_kept: AtomicBool::new(false), file: Mutex::new(Some(Arc::new(file))) }
     }
 
     /// The bytes of `range`, which is in the file, if this is the first read and a short one.
-    fn read(&self, range: &Range<u64>) -> io::Result<Option<Bytes>> {
+    fn first(&self, range: &Range<u64>) -> io::Result<Option<Bytes>> {
         // The file is taken under its lock; most reads look no further than this.
-        if !self.is_due.load(Ordering::Relaxed) {
+        if !self.is_first.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.is_due.store(false, Ordering::Relaxed);
-        let wanted = range.end - range.start;
-        let Some(mut file) = file.filter(|_| wanted <= FIRST_BYTES_MAX) else { return Ok(None) };
-        let mut out = Vec::with_capacity(wanted as usize);
-        file.seek(SeekFrom::Start(range.start))?;
-        file.take(wanted).read_to_end(&mut out)?;
-        match out.len() as u64 == wanted {
-            true => Ok(Some(out.into())),
-            // The map has nothing there either, and ends the process.
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_first.swap(false, Ordering::Relaxed) {
+            return Ok(None);
         }
+        let Some(open) = file.take() else { return Ok(None) };
+        let wanted = range.end - range.start;
+        if wanted > FIRST_BYTES_MAX {
+            return Ok(None);
+        }
+        let mut out = Vec::with_capacity(wanted as usize);
+        let mut from = &*open;
+        from.seek(SeekFrom::Start(range.start))?;
+        from.take(wanted).read_to_end(&mut out)?;
+        if out.len() as u64 != wanted {
+            // The map has nothing there either, and ends the process.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let stay = |kept| (kept < KEPT_MAX).then_some(kept + 1);
+        if KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, stay).is_ok() {
+            self.is_kept.store(true, Ordering::Relaxed);
+            *file = Some(open);
+        }
+        Ok(Some(out.into()))
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        let is_kept = self.is_kept.load(Ordering::Relaxed);
+        is_kept.then(|| self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()).flatten()
+    }
+}
+
+impl Drop for Few {
+    fn drop(&mut self) {
+        if self.is_kept.load(Ordering::Relaxed) {
+            KEPT.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl LocalInput {
+    fn fill(&self, file: &File, at: u64, out: &mut [u8]) -> Result<()> {
+        read_exact_at(file, out, at).map_err(|e| io_error("read it", &self.name, e).at_byte(at))
     }
 }
 
@@ -302,9 +338,9 @@ impl Input for LocalInput {
 
     fn read(&self, range: Range<u64>) -> Result<Bytes> {
         match &self.content {
-            Content::Mapped(bytes, first) => {
+            Content::Mapped(bytes, few) => {
                 let mapped = slice(bytes, range.clone(), &self.name)?;
-                let copy = first.read(&range).map_err(|e| io_error("read it", &self.name, e).at_byte(range.start))?;
+                let copy = few.first(&range).map_err(|e| io_error("read it", &self.name, e).at_byte(range.start))?;
                 Ok(copy.unwrap_or(mapped))
             }
             Content::Read(file, bytes) => {
@@ -312,10 +348,31 @@ impl Input for LocalInput {
                 let wanted = usize::try_from(range.end - range.start)
                     .map_err(|_| Error::limit("the range is larger than memory").in_file(&self.name))?;
                 let mut out = vec![0; wanted];
-                read_exact_at(file, &mut out, range.start)
-                    .map_err(|e| io_error("read it", &self.name, e).at_byte(range.start))?;
+                self.fill(file, range.start, &mut out)?;
                 Ok(out.into())
             }
+        }
+    }
+
+    fn read_into(&self, at: u64, out: &mut [u8]) -> Result<()> {
+        let range = at..at.saturating_add(out.len() as u64);
+        check_range(&range, self.bytes(), &self.name)?;
+        match &self.content {
+            Content::Read(file, _) => self.fill(file, at, out),
+            Content::Mapped(bytes, few) => match few.file() {
+                Some(file) => self.fill(&file, at, out),
+                None => {
+                    out.copy_from_slice(&slice(bytes, range, &self.name)?);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    fn prefers_copies(&self) -> bool {
+        match &self.content {
+            Content::Read(..) => true,
+            Content::Mapped(_, few) => few.is_kept.load(Ordering::Relaxed),
         }
     }
 

@@ -100,6 +100,22 @@ pub trait Input: Debug + Send + Sync {
     /// [`Error::Corrupt`] when it reaches past the end.
     fn read(&self, range: Range<u64>) -> Result<Bytes>;
 
+    /// Fills `out` with the bytes from position `at` on; errors as of [`read`](Self::read).
+    fn read_into(&self, at: u64, out: &mut [u8]) -> Result<()> {
+        let bytes = self.read(at..at.saturating_add(out.len() as u64))?;
+        match bytes.len() == out.len() {
+            true => out.copy_from_slice(&bytes),
+            false => return Err(Error::io("the storage gave other bytes than were asked for").in_file(self.name())),
+        }
+        Ok(())
+    }
+
+    /// Whether [`read_into`](Self::read_into) memory that was used before takes less than [`read`](Self::read), where few bytes
+    /// of the file are wanted.
+    fn prefers_copies(&self) -> bool {
+        false
+    }
+
     /// What a person calls this file, for errors.
     fn name(&self) -> &str;
 }

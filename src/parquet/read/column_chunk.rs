@@ -20,8 +20,10 @@ pub(super) use crate::parquet::format::place::{byte_range, index_range, overrun}
 use crate::parquet::format::{ChunkPlace, Codec, ColumnChunk, ColumnMetaData, Encoding, OffsetIndex, PageType};
 use crate::storage::Input;
 
+use super::budget::{Budget, Idle, Reservation};
 use super::raw_page::{RawPage, data_values, split_page};
 use super::selection::Selection;
+use super::spare::Spare;
 
 /// Pages this near each other are fetched together, with what lies between.
 const GAP_BYTES_MAX: u64 = 16 << 10;
@@ -60,6 +62,41 @@ pub(super) struct ChunkPages {
     pub bytes_fetched: u64,
     /// Data pages passed over.
     pub pages_skipped: u64,
+    copies: Option<Copies>,
+}
+
+/// Where few pages of a chunk are copied to, because they are then had for less: a page that is not decompressed is better left
+/// where it is.
+#[derive(Debug)]
+struct Copies {
+    spare: Spare<u8, Option<Idle>>,
+    idle: Idle,
+    memory: Reservation,
+    /// What was copied before, which may be in use yet.
+    bytes_before: usize,
+}
+
+/// A chunk's pages are few where they are no more than this part of it.
+const COPIED_PART: u64 = 4;
+const COPIED_BYTES_MAX: u64 = 1 << 20;
+
+impl Copies {
+    /// The bytes of `range`; none where the budget has no room for them.
+    fn read(&mut self, input: &dyn Input, range: &Range<u64>) -> Result<Option<Bytes>> {
+        let wanted = (range.end - range.start) as usize;
+        if self.memory.resize(wanted + self.bytes_before).is_err() {
+            return Ok(None);
+        }
+        self.bytes_before = wanted;
+        let mut bytes = self.spare.take();
+        if bytes.capacity() < wanted {
+            bytes = self.idle.take(wanted);
+        }
+        // Of what came back, only what is beyond its length is filled twice.
+        bytes.resize(wanted, 0);
+        input.read_into(range.start, &mut bytes)?;
+        Ok(Some(self.spare.lend(bytes)))
+    }
 }
 
 #[derive(Debug)]
@@ -104,7 +141,24 @@ impl ChunkPages {
             may_be_dictionary: DICTIONARY_ENCODINGS.iter().any(|&e| meta.encodings.contains(e)),
             bytes_fetched: 0,
             pages_skipped: 0,
+            copies: None,
         })
+    }
+
+    /// The same, whose pages are copied into memory of `budget` where they are few.
+    pub(super) fn with_copies(mut self, budget: &Budget) -> ChunkPages {
+        if let Way::Indexed { fetches, .. } = &self.way
+            && self.codec != Codec::Uncompressed
+            && fetches.iter().all(|fetch| fetch.end - fetch.start <= COPIED_BYTES_MAX)
+            && fetches.iter().map(|fetch| fetch.end - fetch.start).sum::<u64>()
+                <= (self.range.end - self.range.start) / COPIED_PART
+            && self.input.prefers_copies()
+        {
+            let idle = budget.idle().clone();
+            self.copies =
+                Some(Copies { spare: Spare::before(&idle), idle, memory: budget.reservation(), bytes_before: 0 });
+        }
+        self
     }
 
     /// The same of an encrypted chunk.
@@ -154,9 +208,7 @@ impl ChunkPages {
     /// The dictionary page, once, if the data page `of` has indices into it; it is known when the first data page is given.
     /// Pages with values of their own, behind those of a dictionary that grew too large, need none of it.
     pub(super) fn take_dictionary(&mut self, of: &RawPage) -> Option<RawPage> {
-        let v1 = of.header.data_page_header.as_ref().map(|h| h.encoding);
-        let encoding = v1.or(of.header.data_page_header_v2.as_ref().map(|h| h.encoding))?;
-        self.dictionary.take_if(|_| DICTIONARY_ENCODINGS.contains(&encoding))
+        self.dictionary.take_if(|_| has_indices(of))
     }
 
     /// The next page of any kind; none at the chunk's end. Only for chunks without spans.
@@ -245,15 +297,6 @@ impl ChunkPages {
             *skip -= span.rows.len();
             self.pages_skipped += 1;
         };
-        let first = spans.first().map_or(self.range.start, |s| s.bytes.start);
-        if !self.has_dictionary && self.range.start < first {
-            let range = self.range.start..first;
-            let mut bytes = self.fetch(range.clone())?;
-            let page = split_page(&mut bytes, range.start, 0, self.cipher.as_ref(), true, false)?;
-            if page.header.type_ == PageType::DictionaryPage {
-                self.keep_dictionary(page)?;
-            }
-        }
         let ordinal = self.ordinal - 1;
         let mut bytes = self.fetch(span.bytes.clone())?;
         let page = split_page(&mut bytes, span.bytes.start, ordinal, self.cipher.as_ref(), false, false)?;
@@ -269,6 +312,16 @@ impl ChunkPages {
             ))
             .at_byte(page.offset)
             .in_page(ordinal));
+        }
+        let first = spans.first().map_or(self.range.start, |s| s.bytes.start);
+        if !self.has_dictionary && self.range.start < first && has_indices(&page) {
+            // Not before a page wants it: those with values of their own do without.
+            let range = self.range.start..first;
+            let mut bytes = self.read(&range)?;
+            let page = split_page(&mut bytes, range.start, 0, self.cipher.as_ref(), true, false)?;
+            if page.header.type_ == PageType::DictionaryPage {
+                self.keep_dictionary(page)?;
+            }
         }
         Ok(Some(RawPage { rows: Some(span.rows.len()), ..page }))
     }
@@ -289,11 +342,21 @@ impl ChunkPages {
         let at = fetches.partition_point(|f| f.end < range.end);
         let wanted = fetches.get(at).filter(|f| f.start <= range.start).cloned();
         let wanted_start = wanted.as_ref().map_or(range.start, |f| f.start);
-        let bytes = self.input.read(wanted.unwrap_or(range.clone()))?;
-        self.bytes_fetched += bytes.len() as u64;
+        let bytes = self.read(&wanted.unwrap_or(range.clone()))?;
         let found = cut(wanted_start, &bytes);
-        *fetched = Some((wanted_start, bytes));
+        if let Way::Indexed { fetched, .. } = &mut self.way {
+            *fetched = Some((wanted_start, bytes));
+        }
         found.ok_or_else(|| Error::io("the storage gave other bytes than were asked for").at_byte(range.start))
+    }
+
+    fn read(&mut self, range: &Range<u64>) -> Result<Bytes> {
+        let is_short = range.end - range.start <= COPIED_BYTES_MAX;
+        let copies = self.copies.as_mut().filter(|_| is_short);
+        let copy = copies.map(|copies| copies.read(self.input.as_ref(), range)).transpose()?.flatten();
+        let bytes = copy.map_or_else(|| self.input.read(range.clone()), Ok)?;
+        self.bytes_fetched += bytes.len() as u64;
+        Ok(bytes)
     }
 
     fn keep_dictionary(&mut self, page: RawPage) -> Result<()> {
@@ -304,6 +367,13 @@ impl ChunkPages {
         self.dictionary = Some(page);
         Ok(())
     }
+}
+
+/// Whether the values of a data page are indices into a dictionary.
+fn has_indices(page: &RawPage) -> bool {
+    let v1 = page.header.data_page_header.as_ref().map(|h| h.encoding);
+    let encoding = v1.or(page.header.data_page_header_v2.as_ref().map(|h| h.encoding));
+    encoding.is_some_and(|encoding| DICTIONARY_ENCODINGS.contains(&encoding))
 }
 
 /// The pages of an offset index, if it can be believed: in the chunk, in order, and all rows in them.

@@ -197,6 +197,7 @@ fn chunk(
     let spans = if is_selective { prune::spans(file, group, number)? } else { None };
     let input = Arc::clone(data);
     let chunk = ChunkPages::new(input, &meta, file.overrun, leaf.is_flat(), spans, selection).map_err(place)?;
+    let chunk = chunk.with_copies(&file.budget);
     Ok(match cipher {
         Some(_) => chunk.with_cipher(cipher),
         None => chunk,
