@@ -5,7 +5,7 @@
 pub mod alp;
 pub mod bit_pack;
 pub mod byte_stream_split;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod cpu;
 pub mod delta_binary_packed;
 pub mod delta_byte_array;

@@ -16,6 +16,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 /// Values in a block.
 pub const BLOCK: usize = 32;
@@ -114,6 +116,13 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) -> u32 {
         packed = packed.get(packed_bytes(done, width)..).unwrap_or_default();
         out = out.get_mut(done..).unwrap_or_default();
     }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let (done, greatest_of_them) = neon::unpack(packed, width, out);
+        greatest = greatest.max(greatest_of_them);
+        packed = packed.get(packed_bytes(done, width)..).unwrap_or_default();
+        out = out.get_mut(done..).unwrap_or_default();
+    }
     let (whole, rest) = out.as_chunks_mut::<BLOCK>();
     for block in whole {
         packed = unpack_block(packed, width, block);
@@ -135,6 +144,10 @@ pub fn unpack_block<'a>(packed: &'a [u8], width: u32, block: &mut [u32; BLOCK]) 
     let block_bytes = BLOCK / 8 * width as usize;
     #[cfg(target_arch = "x86_64")]
     if avx512::unpack(packed, width, block).is_some() || avx2::unpack(packed, width, block).0 == BLOCK {
+        return packed.get(block_bytes..).unwrap_or_default();
+    }
+    #[cfg(target_arch = "aarch64")]
+    if neon::unpack(packed, width, block).0 == BLOCK {
         return packed.get(block_bytes..).unwrap_or_default();
     }
     if let Some((head, rest)) = packed.split_at_checked(block_bytes) {
@@ -166,7 +179,11 @@ pub fn append_sums_32(packed: &[u8], width: u32, ends: (i32, i32), count: usize,
         }
         avx2::append_sums(packed, width, ends, count, out)
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    {
+        neon::append_sums_32(packed, width, ends, count, out)
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         let _ = (packed, width, ends, count, out);
         None
@@ -181,7 +198,11 @@ pub fn append_sums_64(packed: &[u8], width: u32, ends: (i64, i64), count: usize,
         let last = avx512::append_sums_64(packed, width, ends, count, out);
         last.or_else(|| avx2::append_sums(packed, width, ends, count, out))
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    {
+        neon::append_sums_64(packed, width, ends, count, out)
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         let _ = (packed, width, ends, count, out);
         None
@@ -246,6 +267,10 @@ fn value<const W: usize, const I: usize>(words: &[u32; W]) -> u32 {
 pub fn unpack_block_wide<'a>(packed: &'a [u8], width: u32, block: &mut [u64; BLOCK]) -> &'a [u8] {
     #[cfg(target_arch = "x86_64")]
     if avx512::unpack_wide(packed, width, block) {
+        return packed.get(BLOCK / 8 * width as usize..).unwrap_or_default();
+    }
+    #[cfg(target_arch = "aarch64")]
+    if neon::unpack_wide(packed, width, block) {
         return packed.get(BLOCK / 8 * width as usize..).unwrap_or_default();
     }
     if width <= 32 {

@@ -11,6 +11,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 use crate::error::{Error, Result};
 
@@ -74,10 +76,19 @@ fn transpose<const W: usize>(bytes: &[u8], total: usize, skip: usize, values: &m
     for column in &mut columns {
         *column = streams.next().and_then(|s| s.get(skip..)).unwrap_or_default();
     }
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     let mut values = values;
     #[cfg(target_arch = "x86_64")]
     {
         let done = avx2::join(&columns, values);
+        for column in &mut columns {
+            *column = column.get(done..).unwrap_or_default();
+        }
+        values = values.get_mut(done * W..).unwrap_or_default();
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let done = neon::join(&columns, values);
         for column in &mut columns {
             *column = column.get(done..).unwrap_or_default();
         }
