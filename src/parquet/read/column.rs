@@ -52,6 +52,8 @@ pub(super) struct Column {
     /// Values that were picked from a page and are not in the target yet.
     picked: Option<Box<Picked>>,
     picks: Picks,
+    /// Whether rows of the chunk are likely passed over.
+    is_selective: bool,
     array_type: DataType,
 }
 
@@ -112,6 +114,7 @@ impl Column {
             kept_memory: budget.reservation(),
             picked: None,
             picks: Picks::default(),
+            is_selective: false,
             array_type: leaf.data_type.clone(),
             leaf,
         })
@@ -121,6 +124,7 @@ impl Column {
     /// likely passed over.
     pub(super) fn start_chunk(&mut self, chunk: ChunkPages, rows: usize, is_selective: bool) {
         self.opener.picks = is_selective;
+        self.is_selective = is_selective;
         self.chunk = Some(chunk);
         self.opener.give_back_dictionary(self.target.clear_dictionary());
         self.dictionary_len = 0;
@@ -129,6 +133,11 @@ impl Column {
         self.skip = 0;
         self.pages_read = 0;
         self.decompressed = 0;
+    }
+
+    /// Of the pages that are opened next, few rows are wanted, or more.
+    pub(super) fn expect(&mut self, few: bool) {
+        self.opener.picks = self.is_selective && few;
     }
 
     /// Ends the chunk, whose rows are all read or skipped if `is_whole`; what it took.
@@ -168,7 +177,7 @@ impl Column {
         match self.target.layout() {
             // Others are not taken as they stand, but made: decimals of seven bytes.
             Layout::Fixed(4 | 8) => 128,
-            Layout::Fixed(_) | Layout::Variable => 32,
+            Layout::Fixed(_) | Layout::Variable => 40,
             Layout::Bits | Layout::Nothing => 1024,
         }
     }

@@ -26,9 +26,12 @@ pub(super) struct Sink {
 
 /// A thread that appends.
 struct Behind {
-    thread: JoinHandle<Option<(Box<dyn Output>, Result<()>)>>,
+    thread: JoinHandle<Option<Appended>>,
     progress: Arc<Progress>,
 }
+
+/// The output, and whether all could be appended.
+type Appended = (Box<dyn Output>, Result<()>);
 
 #[derive(Default)]
 struct Progress {
@@ -131,7 +134,7 @@ fn take(job: &Mutex<Option<Job>>) -> Option<Job> {
     job.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-fn append_all(mut out: Box<dyn Output>, waiting: Vec<Segments>, progress: &Progress) -> (Box<dyn Output>, Result<()>) {
+fn append_all(mut out: Box<dyn Output>, waiting: Vec<Segments>, progress: &Progress) -> Appended {
     for segments in waiting {
         for piece in segments.iter() {
             if progress.is_cancelled.load(Ordering::Relaxed) {

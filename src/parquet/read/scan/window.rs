@@ -23,7 +23,7 @@ use crate::parquet::read::evolve::ColumnReader;
 use crate::parquet::read::selection::Selection;
 
 /// Where this part of a window's rows is alive, or less, they are taken by themselves where that can be done.
-const PICKED_PART: usize = 4;
+const PICKED_PART: usize = 16;
 
 /// The rows of a window that a column is read for: ranges in ascending order, none touching the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,8 +160,11 @@ impl Window {
 
     /// Reads a column for the rows that are alive, if it is not yet.
     pub(super) fn read(&mut self, column: usize, decoder: &mut ColumnReader) -> Result<()> {
-        let is_picked =
-            self.alive_rows <= self.rows / PICKED_PART && decoder.as_flat().is_some_and(|flat| flat.picks());
+        let few = self.are_few_alive();
+        let is_picked = decoder.as_flat().is_some_and(|flat| {
+            flat.expect(few);
+            few && flat.picks()
+        });
         let read = match self.slots.get_mut(column) {
             Some(Slot::Unread) if is_picked => {
                 let (start, end) = (self.start, self.end);
@@ -193,9 +196,15 @@ impl Window {
         Ok(())
     }
 
+    /// Whether rows are better taken one by one than read with those between them, of which most are thrown away.
+    fn are_few_alive(&self) -> bool {
+        self.alive_rows <= self.rows / PICKED_PART
+    }
+
     /// Judges a column that is not read yet for the rows that are alive; those stay for which the answer is true. With
     /// `keep`, it can be read afterwards.
     pub(super) fn judge(&mut self, column: usize, decoder: &mut Column, judge: &mut Judge, keep: bool) -> Result<()> {
+        decoder.expect(self.are_few_alive());
         let runs = self.runs(decoder.gap_rows());
         let mut answers = BooleanBufferBuilder::new(runs.rows());
         let mut kept = keep.then(Kept::default);
