@@ -261,8 +261,7 @@ enum Content {
 struct Few {
     /// Whether nothing was read yet.
     is_first: AtomicBool,
-    /// Whether the file stays open.
-    is_kept: AtomicBool,
+    /// None behind the first read, where it did not stay open.
     file: Mutex<Option<Arc<File>>>,
 }
 
@@ -274,7 +273,7 @@ static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 impl Few {
     fn new(file: File) -> Few {
-        Few { is_first: AtomicBool::new(true), is_kept: AtomicBool::new(false), file: Mutex::new(Some(Arc::new(file))) }
+        Few { is_first: AtomicBool::new(true), file: Mutex::new(Some(Arc::new(file))) }
     }
 
     /// The bytes of `range`, which is in the file, if this is the first read and a short one.
@@ -302,21 +301,21 @@ impl Few {
         }
         let stay = |kept| (kept < KEPT_MAX).then_some(kept + 1);
         if KEPT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, stay).is_ok() {
-            self.is_kept.store(true, Ordering::Relaxed);
             *file = Some(open);
         }
         Ok(Some(out.into()))
     }
 
-    fn file(&self) -> Option<Arc<File>> {
-        let is_kept = self.is_kept.load(Ordering::Relaxed);
-        is_kept.then(|| self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()).flatten()
+    /// The file, if it stays open behind the first read.
+    fn kept(&self) -> Option<Arc<File>> {
+        let is_first = self.is_first.load(Ordering::Relaxed);
+        (!is_first).then(|| self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()).flatten()
     }
 }
 
 impl Drop for Few {
     fn drop(&mut self) {
-        if self.is_kept.load(Ordering::Relaxed) {
+        if self.kept().is_some() {
             KEPT.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -359,7 +358,7 @@ impl Input for LocalInput {
         check_range(&range, self.bytes(), &self.name)?;
         match &self.content {
             Content::Read(file, _) => self.fill(file, at, out),
-            Content::Mapped(bytes, few) => match few.file() {
+            Content::Mapped(bytes, few) => match few.kept() {
                 Some(file) => self.fill(&file, at, out),
                 None => {
                     out.copy_from_slice(&slice(bytes, range, &self.name)?);
@@ -372,7 +371,7 @@ impl Input for LocalInput {
     fn prefers_copies(&self) -> bool {
         match &self.content {
             Content::Read(..) => true,
-            Content::Mapped(_, few) => few.is_kept.load(Ordering::Relaxed),
+            Content::Mapped(_, few) => few.kept().is_some(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::orders;
 use super::pending::{self, Pending};
 use super::row_group::{EncodedIndexes, Presses, RowGroupWriter};
 use super::seal::FileSeal;
-use super::sink::Sink;
+use super::sink::{self, Sink};
 use super::strip;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::{ARROW_SCHEMA_KEY, ParquetSchema, arrow_schema_metadata, to_parquet};
@@ -335,7 +335,7 @@ impl FileWriter {
 
     fn check_usable(&self) -> Result<()> {
         if self.has_failed {
-            return Err(Error::invalid("the file cannot be written on: writing it has failed before"));
+            return Err(sink::failed_before());
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Sink {
         // One at a time, or a slow disk would have row groups pile up.
         let waiting = std::mem::take(&mut self.waiting);
         self.settle()?;
-        let out = self.out.take().ok_or_else(is_gone)?;
+        let out = self.out.take().ok_or_else(failed_before)?;
         let progress = Arc::new(Progress { left: AtomicU64::new(bytes), is_cancelled: AtomicBool::new(false) });
         let job = Arc::new(Mutex::new(Some((out, waiting))));
         let of_thread = (Arc::clone(&job), Arc::clone(&progress));
@@ -72,7 +72,7 @@ impl Sink {
             Ok(thread) => self.behind = Some(Behind { thread, progress }),
             // Where none can be had, there is this thread.
             Err(_) => {
-                let (out, waiting) = take(&job).ok_or_else(is_gone)?;
+                let (out, waiting) = take(&job).ok_or_else(failed_before)?;
                 (self.out, self.waiting) = (Some(out), waiting);
                 self.settle()?;
             }
@@ -91,7 +91,7 @@ impl Sink {
             self.out = Some(out);
             result?;
         }
-        let out = self.out.as_mut().ok_or_else(is_gone)?;
+        let out = self.out.as_mut().ok_or_else(failed_before)?;
         for segments in self.waiting.drain(..) {
             segments.iter().try_for_each(|piece| out.append(piece))?;
         }
@@ -106,7 +106,7 @@ impl Sink {
     /// Makes the file durable and visible.
     pub fn finish(mut self) -> Result<()> {
         self.settle()?;
-        self.out.take().ok_or_else(is_gone)?.finish()
+        self.out.take().ok_or_else(failed_before)?.finish()
     }
 
     /// Bytes in memory that were taken and are not appended.
@@ -149,7 +149,8 @@ fn append_all(mut out: Box<dyn Output>, waiting: Vec<Segments>, progress: &Progr
     (out, Ok(()))
 }
 
-fn is_gone() -> Error {
+/// What every later call is told.
+pub(super) fn failed_before() -> Error {
     Error::invalid("the file cannot be written on: writing it has failed before")
 }
 

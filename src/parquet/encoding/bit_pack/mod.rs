@@ -19,6 +19,11 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
+#[cfg(target_arch = "x86_64")]
+use avx2 as by_eight;
+#[cfg(target_arch = "aarch64")]
+use neon as by_eight;
+
 /// Values in a block.
 pub const BLOCK: usize = 32;
 /// Values after which packed ones begin on a whole byte again, at every width.
@@ -107,18 +112,12 @@ pub fn unpack(packed: &[u8], width: u32, skip: usize, out: &mut [u32]) -> u32 {
         out = rest;
     }
     #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(greatest_of_them) = avx512::unpack(packed, width, out) {
-            return greatest.max(greatest_of_them);
-        }
-        let (done, greatest_of_them) = avx2::unpack(packed, width, out);
-        greatest = greatest.max(greatest_of_them);
-        packed = packed.get(packed_bytes(done, width)..).unwrap_or_default();
-        out = out.get_mut(done..).unwrap_or_default();
+    if let Some(greatest_of_them) = avx512::unpack(packed, width, out) {
+        return greatest.max(greatest_of_them);
     }
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     {
-        let (done, greatest_of_them) = neon::unpack(packed, width, out);
+        let (done, greatest_of_them) = by_eight::unpack(packed, width, out);
         greatest = greatest.max(greatest_of_them);
         packed = packed.get(packed_bytes(done, width)..).unwrap_or_default();
         out = out.get_mut(done..).unwrap_or_default();

@@ -14,6 +14,11 @@ mod avx2;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
+#[cfg(target_arch = "x86_64")]
+use avx2::join;
+#[cfg(target_arch = "aarch64")]
+use neon::join;
+
 use crate::error::{Error, Result};
 
 /// Appends the values of `width` bytes each that stand back to back in `values`.
@@ -76,24 +81,11 @@ fn transpose<const W: usize>(bytes: &[u8], total: usize, skip: usize, values: &m
     for column in &mut columns {
         *column = streams.next().and_then(|s| s.get(skip..)).unwrap_or_default();
     }
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    let mut values = values;
-    #[cfg(target_arch = "x86_64")]
-    {
-        let done = avx2::join(&columns, values);
-        for column in &mut columns {
-            *column = column.get(done..).unwrap_or_default();
-        }
-        values = values.get_mut(done * W..).unwrap_or_default();
+    let done = join(&columns, values);
+    for column in &mut columns {
+        *column = column.get(done..).unwrap_or_default();
     }
-    #[cfg(target_arch = "aarch64")]
-    {
-        let done = neon::join(&columns, values);
-        for column in &mut columns {
-            *column = column.get(done..).unwrap_or_default();
-        }
-        values = values.get_mut(done * W..).unwrap_or_default();
-    }
+    let values = values.get_mut(done * W..).unwrap_or_default();
     let done = whole(&mut columns, values);
     let (rows, _) = values.get_mut(done..).unwrap_or_default().as_chunks_mut::<W>();
     for (i, row) in rows.iter_mut().enumerate() {
@@ -101,6 +93,12 @@ fn transpose<const W: usize>(bytes: &[u8], total: usize, skip: usize, values: &m
             *to = column.get(i).copied().unwrap_or_default();
         }
     }
+}
+
+/// Of other processors no vectors are known.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn join<const W: usize>(_: &[&[u8]; W], _: &mut [u8]) -> usize {
+    0
 }
 
 /// Bytes of a stream that are taken at a time.
