@@ -323,6 +323,102 @@ fn a_predicate_skips_row_groups_and_pages() {
     assert!(counts.bytes_read * 20 < all_bytes as u64, "{counts:?}");
 }
 
+/// A text of words, so that it is compressed.
+fn words(row: usize) -> String {
+    (0..row % 9 + 1).map(|word| ["carefully ", "final ", "deposits ", "sleep "][(row >> word) % 4]).collect()
+}
+
+/// Of a page in PLAIN that Snappy compressed, no more is decompressed than what stands before the last row that is wanted, and
+/// of pages no more fetched than those that have one, whatever pages of the judged column have it.
+#[test]
+fn of_a_page_its_start_is_decompressed() {
+    const ROWS: usize = 20_000;
+    const PAGE: usize = 2000;
+    let keys: Int64Array = (0..ROWS as i64).map(Some).collect();
+    let sparse: Int32Array = (0..ROWS).map(|row| (row % 7 != 0).then_some((row * row) as i32 % 100)).collect();
+    // From the middle of each page on, nothing.
+    let halves: StringArray = (0..ROWS).map(|row| (row % PAGE < PAGE / 2).then(|| words(row))).collect();
+    let texts: StringArray = (0..ROWS).map(|row| Some(words(row))).collect();
+    let names = ["key", "sparse", "halves", "texts", "key_too"];
+    let arrays: [ArrayRef; 5] =
+        [Arc::new(keys.clone()), Arc::new(sparse), Arc::new(halves), Arc::new(texts), Arc::new(keys)];
+    let want = batch(names.into_iter().zip(arrays).collect(), true);
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        let built = properties()
+            .set_dictionary_enabled(false)
+            .set_compression(Compression::SNAPPY)
+            .set_writer_version(version)
+            .set_column_encoding("texts".into(), parquet::basic::Encoding::PLAIN)
+            .set_column_encoding("halves".into(), parquet::basic::Encoding::PLAIN)
+            .set_column_encoding("sparse".into(), parquet::basic::Encoding::PLAIN)
+            .set_column_encoding("key".into(), parquet::basic::Encoding::PLAIN)
+            .set_column_encoding("key_too".into(), parquet::basic::Encoding::PLAIN)
+            .set_data_page_row_count_limit(PAGE)
+            .set_write_batch_size(100);
+        let file = open(write(&want, built.build()), ReaderOptions::default());
+        let whole = |column: usize, row: usize| {
+            let index = file.offset_index(0, column).unwrap().unwrap();
+            let page = index.page_locations.iter().rfind(|page| page.first_row_index <= row as i64).unwrap();
+            page.compressed_page_size as u64
+        };
+        let seen = |condition: Predicate, rows: &[usize]| {
+            let mut scan = file.scan(ScanOptions::default().with_predicate(condition)).unwrap();
+            let batches: Vec<RecordBatch> = scan.by_ref().map(|b| b.unwrap()).collect();
+            let parts: Vec<RecordBatch> = rows.iter().map(|&row| want.slice(row, 1)).collect();
+            assert_equal(&concat(&want.schema(), &batches), &concat(&want.schema(), &parts), "the rows");
+            scan.column_counts()
+        };
+        let key = |row: usize| col("key").eq(row as i64);
+        // A row near the start, in the middle, behind which nothing is, and near the end.
+        let counts = [10, 1010, 1990].map(|row| seen(key(4000 + row), &[4000 + row]));
+        for (column, name) in names.iter().enumerate() {
+            let [start, middle, end] = [0, 1, 2].map(|at| counts[at][column].bytes_decompressed);
+            if *name == "key" {
+                assert_eq!((start, middle), (end, end), "it is judged for all rows");
+                continue;
+            }
+            assert!(start > 0 && start * 5 < end, "{name}: {start} of {end}");
+            assert!(
+                start < middle && middle * 3 < end * if *name == "halves" { 4 } else { 2 },
+                "{name}: {middle} of {end}"
+            );
+        }
+        // Rows of two pages: of the first one all is wanted, or its start.
+        let two = seen(key(4010).or(key(6010)), &[4010, 6010]);
+        assert_eq!(two[4].bytes_decompressed, 2 * counts[0][4].bytes_decompressed);
+        assert_eq!(two[4].bytes_fetched, whole(4, 4010) + whole(4, 6010));
+        let all = seen(key(4010).or(key(5999)), &[4010, 5999]);
+        assert!(all[4].bytes_decompressed >= counts[2][4].bytes_decompressed);
+    }
+}
+
+#[test]
+fn pages_are_fetched_for_the_rows_that_were_judged() {
+    const ROWS: usize = 20_000;
+    let keys: ArrayRef = Arc::new((0..ROWS as i64).map(Some).collect::<Int64Array>());
+    let texts: ArrayRef = Arc::new((0..ROWS).map(|row| Some(words(row))).collect::<StringArray>());
+    let want = batch(vec![("key", keys), ("text", texts)], true);
+    for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
+        // Some pages of texts go with one of keys.
+        let built = properties()
+            .set_dictionary_enabled(false)
+            .set_compression(compression)
+            .set_data_page_row_count_limit(4000)
+            .set_data_page_size_limit(32_000)
+            .set_write_batch_size(100);
+        let file = open(write(&want, built.build()), ReaderOptions::default());
+        let pages = |column| file.offset_index(0, column).unwrap().unwrap().page_locations;
+        assert!(pages(1).len() > 2 * pages(0).len(), "{}", pages(1).len());
+        for row in [4000, 5000, 7990] {
+            let mut scan = file.scan(ScanOptions::default().with_predicate(col("key").eq(row))).unwrap();
+            let batches: Vec<RecordBatch> = scan.by_ref().map(|b| b.unwrap()).collect();
+            assert_equal(&concat(&want.schema(), &batches), &want.slice(row as usize, 1), "the row");
+            let page = pages(1).into_iter().rfind(|page| page.first_row_index <= row).unwrap();
+            assert_eq!(scan.column_counts()[1].bytes_fetched, page.compressed_page_size as u64, "row {row}");
+        }
+    }
+}
+
 #[test]
 fn a_limit_ends_early() {
     let (want, file) = sorted_file(ReaderOptions::default().with_batch_rows(100));
@@ -390,15 +486,25 @@ proptest! {
         picked in prop::collection::vec(0usize..38, 1..6),
         batch_rows in prop_oneof![Just(8192usize), 1usize..300, 900usize..1100],
         limit in prop::option::of(0u64..6000),
-        has_index in any::<bool>(),
+        at in 0..4usize,
     ) {
-        static FILES: std::sync::OnceLock<[(RecordBatch, Vec<u8>); 2]> = std::sync::OnceLock::new();
+        static FILES: std::sync::OnceLock<[(RecordBatch, Vec<u8>); 4]> = std::sync::OnceLock::new();
         let files = FILES.get_or_init(|| {
-            [EnabledStatistics::Page, EnabledStatistics::None].map(|statistics| {
+            let plain = |version| properties()
+                .set_dictionary_enabled(false)
+                .set_compression(Compression::SNAPPY)
+                .set_writer_version(version);
+            [
+                (properties(), EnabledStatistics::Page),
+                (properties(), EnabledStatistics::None),
+                // Of their pages, starts are decompressed.
+                (plain(WriterVersion::PARQUET_1_0), EnabledStatistics::Page),
+                (plain(WriterVersion::PARQUET_2_0), EnabledStatistics::None),
+            ].map(|(properties, statistics)| {
                 let mut columns = columns(5000, Nulls::Some, 1000, 11);
                 columns.push(("key", Arc::new((0..5000i64).map(Some).collect::<Int64Array>())));
                 let want = batch(columns, true);
-                let built = properties()
+                let built = properties
                     .set_max_row_group_row_count(Some(1000))
                     .set_data_page_row_count_limit(100)
                     .set_write_batch_size(50)
@@ -409,7 +515,7 @@ proptest! {
                 (want, bytes)
             })
         });
-        let (all, bytes) = &files[usize::from(!has_index)];
+        let (all, bytes) = &files[at];
         let file = open(bytes.clone(), ReaderOptions::default().with_batch_rows(batch_rows));
         let mut picked = picked;
         picked.dedup();

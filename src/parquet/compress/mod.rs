@@ -276,12 +276,42 @@ impl Decompressor {
             Err(Error::corrupt(format!("the page decompresses to {written} bytes, {exact_bytes} were promised")))
         }
     }
+
+    /// The same for the first bytes alone, `wanted` of them or more, where the codec has them for less than all of them;
+    /// else `out` is replaced by all of them.
+    ///
+    /// What `input` is behind them is not looked at.
+    pub fn decompress_start(
+        &mut self,
+        codec: impl Into<i32>,
+        input: &[u8],
+        out: &mut Vec<u8>,
+        exact_bytes: usize,
+        wanted: usize,
+    ) -> Result<()> {
+        /// What is asked for beyond: as long a piece as Snappy's encoders make does not fit at the end.
+        const SLACK: usize = 64;
+        let codec = codec.into();
+        if decompresses_start(codec, exact_bytes, wanted) {
+            promise::check(codec, input, exact_bytes)?;
+            if snappy::decompress_start(input, out, exact_bytes, wanted + SLACK) && out.len() >= wanted {
+                return Ok(());
+            }
+        }
+        self.decompress(codec, input, out, exact_bytes)
+    }
 }
 
 impl fmt::Debug for Decompressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Decompressor")
     }
+}
+
+/// Whether the first `wanted` of `exact_bytes` bytes are had for less than all of them.
+pub(crate) fn decompresses_start(codec: impl Into<i32>, exact_bytes: usize, wanted: usize) -> bool {
+    // Of more, not enough is spared.
+    codec.into() == SNAPPY && wanted < exact_bytes / 4 * 3
 }
 
 /// The error for bytes that a codec refuses.
@@ -370,6 +400,35 @@ mod tests {
     }
 
     #[test]
+    fn a_start_is_had_without_the_rest() {
+        let (mut decompressor, mut out) = (Decompressor::new(), Vec::new());
+        for compression in ALL {
+            for bytes in [70_000, 600, 600_000, 1] {
+                let input = page(bytes);
+                let compressed = compress(compression, &input);
+                let codec = compression.codec::<i32>();
+                for wanted in [0, 1, bytes / 7, bytes / 2, bytes - 1, bytes] {
+                    decompressor.decompress_start(codec, &compressed, &mut out, bytes, wanted).expect("decompresses");
+                    assert!(out.len() >= wanted && input.starts_with(&out), "{compression}, {wanted} of {bytes}");
+                    let is_short = compression == Compression::Snappy && bytes > 600 && wanted <= bytes / 2;
+                    let most = if is_short { wanted + 100 } else { bytes };
+                    assert!(out.len() <= most, "{compression}, {wanted} of {bytes}: {}", out.len());
+                }
+            }
+        }
+        // What is broken behind it is not seen, as is a page that nobody reads.
+        let input = page(70_000);
+        let mut compressed = compress(Compression::Snappy, &input);
+        let end = compressed.len() - 1000;
+        compressed[end..].fill(0xff);
+        decompressor.decompress_start(SNAPPY, &compressed, &mut out, input.len(), 10_000).expect("its start");
+        assert!(out.len() >= 10_000 && input.starts_with(&out));
+        assert!(decompressor.decompress_start(SNAPPY, &compressed, &mut out, input.len(), 69_000).is_err());
+        // Nor one whose size is wrong.
+        assert!(decompressor.decompress_start(SNAPPY, &compressed, &mut out, input.len() + 1, 10_000).is_err());
+    }
+
+    #[test]
     fn a_size_that_is_not_the_promised_one_is_corrupt() {
         let input = page(10_000);
         for compression in ALL {
@@ -415,6 +474,9 @@ mod tests {
                     if decompressor.decompress(compression.codec::<i32>(), &flipped, &mut out, input.len()).is_ok() {
                         assert_eq!(out.len(), input.len());
                     }
+                    let start =
+                        decompressor.decompress_start(compression.codec::<i32>(), &flipped, &mut out, input.len(), 999);
+                    assert!(start.is_err() || (999..=input.len()).contains(&out.len()));
                 }
             }
             // The context survives what it was given.

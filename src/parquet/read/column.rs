@@ -3,6 +3,7 @@
 mod judge;
 mod pick;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -21,6 +22,8 @@ use super::column_chunk::ChunkPages;
 use super::decoded::bytes_of;
 use super::levels::Validity;
 use super::page::{Coding, Page, PageBytes, PageOpener, Values};
+use super::raw_page::data_values;
+use super::selection::Wanted;
 use super::target::{self, Layout, Target};
 
 #[derive(Debug)]
@@ -129,7 +132,7 @@ impl Column {
         self.opener.give_back_dictionary(self.target.clear_dictionary());
         self.dictionary_len = 0;
         self.rows_ahead = rows;
-        self.page.rows_left = 0;
+        self.page.close();
         self.skip = 0;
         self.pages_read = 0;
         self.decompressed = 0;
@@ -152,7 +155,7 @@ impl Column {
             bytes_decompressed: self.decompressed,
         };
         self.chunk = None;
-        self.page.rows_left = 0;
+        self.page.close();
         if has_more {
             return Err(
                 Error::corrupt("the chunk has more values than the row group has rows").in_column(self.leaf.name())
@@ -187,8 +190,7 @@ impl Column {
         if self.page.rows_left > self.skip || self.chunk.is_none() {
             return Ok(());
         }
-        self.skip -= self.page.rows_left;
-        self.page.rows_left = 0;
+        self.skip -= self.page.close();
         self.opener.give_back(&mut self.page.values.bytes)
     }
 
@@ -199,11 +201,27 @@ impl Column {
 
     /// Appends the next `rows` rows to the batch.
     pub(super) fn read(&mut self, rows: usize) -> Result<()> {
+        self.read_with(rows, rows, Wanted::UNKNOWN)
+    }
+
+    /// Appends the rows of `ranges`, which ascend. The column stands at row `at` of the row group, and then at row `end`.
+    pub(super) fn read_ranges(&mut self, mut at: usize, ranges: &[Range<usize>], end: usize) -> Result<()> {
+        for range in ranges {
+            self.skip += range.start - at;
+            at = range.end;
+            self.read_with(range.len(), at, Wanted { ranges, end })?;
+        }
+        self.skip += end - at;
+        Ok(())
+    }
+
+    /// The column stands at row `end` of the row group afterwards, as `wanted` counts rows.
+    fn read_with(&mut self, rows: usize, end: usize, wanted: Wanted<'_>) -> Result<()> {
         let mut left = rows;
         self.work += rows as u64;
         while left > 0 {
             if self.page.rows_left == 0 || self.skip >= self.page.rows_left {
-                self.next_page(left)?;
+                self.next_page(left, end - left, wanted)?;
             }
             let read = self.read_from_page(left);
             left -= read.map_err(|e| self.at_page(e))?;
@@ -267,16 +285,15 @@ impl Column {
         Ok(())
     }
 
-    /// Opens the next page of which a row is wanted.
-    fn next_page(&mut self, missing: usize) -> Result<()> {
+    /// Opens the page of the next row that is wanted, which is row `at` of the row group, as `wanted` counts them.
+    fn next_page(&mut self, missing: usize, at: usize, wanted: Wanted<'_>) -> Result<()> {
         self.move_picked().map_err(|e| self.at_page(e))?;
-        self.skip -= self.page.rows_left;
-        self.page.rows_left = 0;
+        self.skip -= self.page.close();
         let skipped_before = self.skip;
         let Some(chunk) = &mut self.chunk else {
             return Err(Error::corrupt(format!("{missing} rows are missing")).in_column(self.leaf.name()));
         };
-        let raw = chunk.next_data_page(&mut self.skip).map_err(|e| e.in_column(self.leaf.name()))?;
+        let raw = chunk.next_data_page(&mut self.skip, wanted).map_err(|e| e.in_column(self.leaf.name()))?;
         self.rows_ahead = self.rows_ahead.saturating_sub(skipped_before - self.skip);
         let Some(raw) = raw else {
             return Err(Error::corrupt(format!("the chunk ends, {} rows are missing", missing + self.skip))
@@ -290,12 +307,18 @@ impl Column {
             self.decompressed += page_bytes(&dictionary.header);
             (self.dictionary_len, self.dictionary_number) = (count, self.dictionary_number + 1);
         }
-        let opened = self.opener.open(&raw, &self.leaf, chunk.codec, self.rows_ahead, &mut self.page);
+        let start = at.saturating_sub(self.skip);
+        let rows_wanted = wanted.first_of(&(start..start + data_values(&raw.header).unwrap_or(0)));
+        let opened = self.opener.open(&raw, &self.leaf, chunk.codec, self.rows_ahead, rows_wanted, &mut self.page);
         opened.map_err(|e| self.at_page(e))?;
-        self.rows_ahead -= self.page.rows_left;
+        self.rows_ahead -= self.page.rows_left + self.page.rows_cut;
+        let bytes = match self.page.rows_cut {
+            0 => page_bytes(&raw.header),
+            _ => self.page.values.bytes.len() as u64,
+        };
         self.pages_read += 1;
-        self.work += page_bytes(&raw.header);
-        self.decompressed += page_bytes(&raw.header);
+        self.work += bytes;
+        self.decompressed += bytes;
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use crate::storage::Input;
 
 use super::budget::{Budget, Idle, Reservation};
 use super::raw_page::{RawPage, data_values, split_page};
-use super::selection::Selection;
+use super::selection::{Selection, Wanted};
 use super::spare::Spare;
 
 /// Pages this near each other are fetched together, with what lies between.
@@ -198,10 +198,11 @@ impl ChunkPages {
 
     /// The next data page that is not covered by `skip` rows; `skip` becomes what is to be skipped inside it.
     /// None at the chunk's end. Of a nested column without an index, nothing tells the rows of a page: `skip` must be 0.
-    pub(super) fn next_data_page(&mut self, skip: &mut usize) -> Result<Option<RawPage>> {
+    /// Pages that were planned to be fetched are not, where `wanted` says that no row of them is.
+    pub(super) fn next_data_page(&mut self, skip: &mut usize, wanted: Wanted<'_>) -> Result<Option<RawPage>> {
         match self.way {
             Way::Whole { .. } => self.next_of_whole(skip),
-            Way::Indexed { .. } => self.next_by_index(skip),
+            Way::Indexed { .. } => self.next_by_index(skip, wanted),
         }
     }
 
@@ -281,7 +282,7 @@ impl ChunkPages {
         Ok(None)
     }
 
-    fn next_by_index(&mut self, skip: &mut usize) -> Result<Option<RawPage>> {
+    fn next_by_index(&mut self, skip: &mut usize, wanted: Wanted<'_>) -> Result<Option<RawPage>> {
         let Way::Indexed { spans, next, .. } = &mut self.way else { return Ok(None) };
         let spans = Arc::clone(spans);
         let span = loop {
@@ -298,7 +299,7 @@ impl ChunkPages {
             self.pages_skipped += 1;
         };
         let ordinal = self.ordinal - 1;
-        let mut bytes = self.fetch(span.bytes.clone())?;
+        let mut bytes = self.fetch(span.bytes.clone(), wanted)?;
         let page = split_page(&mut bytes, span.bytes.start, ordinal, self.cipher.as_ref(), false, false)?;
         let values = data_values(&page.header).ok_or_else(|| {
             Error::corrupt(format!("a {:?} where the offset index has a data page", page.header.type_))
@@ -326,26 +327,26 @@ impl ChunkPages {
         Ok(Some(RawPage { rows: Some(span.rows.len()), ..page }))
     }
 
-    /// The bytes of `range`, fetched together with their neighbours where these were planned together.
-    fn fetch(&mut self, range: Range<u64>) -> Result<Bytes> {
-        let Way::Indexed { fetches, fetched, .. } = &mut self.way else { return Ok(Bytes::new()) };
-        let cut = |start: u64, bytes: &Bytes| {
-            let from = usize::try_from(range.start.checked_sub(start)?).ok()?;
-            let to = usize::try_from(range.end.checked_sub(start)?).ok()?;
-            (to <= bytes.len() && from <= to).then(|| bytes.slice(from..to))
-        };
+    /// The bytes of the page at `range`, fetched together with those behind it that were planned together, up to the last one
+    /// that is wanted.
+    fn fetch(&mut self, range: Range<u64>, wanted: Wanted<'_>) -> Result<Bytes> {
+        let Way::Indexed { spans, next, fetches, fetched } = &mut self.way else { return Ok(Bytes::new()) };
         if let Some((start, bytes)) = fetched
-            && let Some(found) = cut(*start, bytes)
+            && let Some(from) = range.start.checked_sub(*start)
+            && range.end - *start <= bytes.len() as u64
         {
-            return Ok(found);
+            return Ok(bytes.slice(from as usize..(range.end - *start) as usize));
         }
         let at = fetches.partition_point(|f| f.end < range.end);
-        let wanted = fetches.get(at).filter(|f| f.start <= range.start).cloned();
-        let wanted_start = wanted.as_ref().map_or(range.start, |f| f.start);
-        let bytes = self.read(&wanted.unwrap_or(range.clone()))?;
-        let found = cut(wanted_start, &bytes);
+        let planned_end = fetches.get(at).filter(|f| f.start <= range.start).map_or(range.end, |f| f.end);
+        let behind = spans.iter().skip(*next).take_while(|span| span.bytes.end <= planned_end);
+        let last = behind.filter(|span| !span.rows.is_empty() && wanted.touches(&span.rows)).last();
+        let end = last.map_or(range.end, |span| span.bytes.end);
+        let bytes = self.read(&(range.start..end))?;
+        let found =
+            (bytes.len() as u64 == end - range.start).then(|| bytes.slice(..(range.end - range.start) as usize));
         if let Way::Indexed { fetched, .. } = &mut self.way {
-            *fetched = Some((wanted_start, bytes));
+            *fetched = Some((range.start, bytes));
         }
         found.ok_or_else(|| Error::io("the storage gave other bytes than were asked for").at_byte(range.start))
     }

@@ -75,11 +75,22 @@ impl Levels {
         self.runs(count, |_| {})
     }
 
-    fn runs(&mut self, count: usize, mut each: impl FnMut(Run<'_>)) -> Result<usize> {
-        match &mut self.form {
-            Form::AllPresent => Ok(count),
+    /// How many of the next `count` rows have values.
+    pub(super) fn present(&self, count: usize) -> Result<usize> {
+        self.form_after(count, |_| {}).map(|(present, _)| present)
+    }
+
+    fn runs(&mut self, count: usize, each: impl FnMut(Run<'_>)) -> Result<usize> {
+        let (present, form) = self.form_after(count, each)?;
+        self.form = form;
+        Ok(present)
+    }
+
+    fn form_after(&self, count: usize, mut each: impl FnMut(Run<'_>)) -> Result<(usize, Form)> {
+        match self.form {
+            Form::AllPresent => Ok((count, Form::AllPresent)),
             Form::Rle(position) => {
-                let mut decoder = rle::Decoder::resume(&self.bytes, 1, *position)?;
+                let mut decoder = rle::Decoder::resume(&self.bytes, 1, position)?;
                 let (mut left, mut present) = (count, 0);
                 while left > 0 {
                     let run = decoder.run(left)?.ok_or_else(|| missing(left))?;
@@ -99,17 +110,15 @@ impl Levels {
                     each(run);
                     left -= n;
                 }
-                *position = decoder.position();
-                Ok(present)
+                Ok((present, Form::Rle(decoder.position())))
             }
             Form::Bits(at) => {
-                if *at + count > self.bytes.len() * 8 {
-                    return Err(missing(*at + count - self.bytes.len() * 8));
+                if at + count > self.bytes.len() * 8 {
+                    return Err(missing(at + count - self.bytes.len() * 8));
                 }
-                each(Run::Packed { bytes: &self.bytes, skip: *at, count });
-                let present = UnalignedBitChunk::new(&self.bytes, *at, count).count_ones();
-                *at += count;
-                Ok(present)
+                each(Run::Packed { bytes: &self.bytes, skip: at, count });
+                let present = UnalignedBitChunk::new(&self.bytes, at, count).count_ones();
+                Ok((present, Form::Bits(at + count)))
             }
         }
     }

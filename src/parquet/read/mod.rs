@@ -32,6 +32,7 @@ mod levels;
 mod nested;
 mod nested_levels;
 mod page;
+mod page_start;
 mod prune;
 mod raw_page;
 mod recover;

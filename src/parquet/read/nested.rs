@@ -15,6 +15,7 @@ use super::column_chunk::ChunkPages;
 use super::decoded::bytes_of;
 use super::levels::Validity;
 use super::page::{Page, PageOpener};
+use super::selection::Wanted;
 use super::target::{self, Target};
 use crate::error::{Error, Result};
 use crate::parquet::arrow::assemble::{LeafSlots, assemble};
@@ -325,7 +326,7 @@ impl NestedLeaf {
     /// one `skip` must be 0.
     fn next_page(&mut self, skip: &mut usize) -> Result<bool> {
         let Some(chunk) = &mut self.chunk else { return Ok(false) };
-        let Some(raw) = chunk.next_data_page(skip).map_err(|e| e.in_column(&self.name))? else {
+        let Some(raw) = chunk.next_data_page(skip, Wanted::UNKNOWN).map_err(|e| e.in_column(&self.name))? else {
             return Ok(false);
         };
         if let Some(dictionary) = chunk.take_dictionary(&raw) {
@@ -335,7 +336,7 @@ impl NestedLeaf {
             self.opener.give_back(&mut bytes)?;
             self.decompressed += page_bytes(&dictionary.header);
         }
-        let opened = self.opener.open(&raw, &self.leaf, chunk.codec, usize::MAX, &mut self.page);
+        let opened = self.opener.open(&raw, &self.leaf, chunk.codec, usize::MAX, usize::MAX, &mut self.page);
         opened.map_err(|e| self.at_page(e))?;
         self.work += page_bytes(&raw.header);
         self.decompressed += page_bytes(&raw.header);

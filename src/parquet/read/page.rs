@@ -20,6 +20,7 @@ use crate::parquet::format::{Codec, Encoding, PageHead, PageType, Type};
 use super::budget::{Budget, Codecs, IDLE_BYTES_MIN, Idle, Reservation};
 use super::levels::Levels;
 use super::nested_levels::{self, NestedLevels};
+use super::page_start;
 use super::raw_page::{RawPage, data_values};
 use super::spare::Spare;
 use super::transcode;
@@ -127,11 +128,22 @@ impl Values {
     }
 }
 
+/// What to decompress of a page's body.
+#[derive(Clone, Copy)]
+struct Part {
+    /// From this byte on: what stands before is not compressed, and is part of the page's uncompressed size.
+    before: usize,
+    /// So many bytes are enough.
+    enough: Option<usize>,
+}
+
 /// A data page that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Page {
     /// Rows (of a nested column: level entries) that are not read or skipped yet.
     pub rows_left: usize,
+    /// Rows behind these, which nobody wants: their values may not be there.
+    pub rows_cut: usize,
     pub ordinal: u64,
     pub offset: u64,
     /// Of a flat column.
@@ -146,6 +158,11 @@ impl Page {
     pub(super) fn new(budget: &Budget) -> Page {
         let values = Values { spare: PageSpare::before(budget.idle()), ..Values::default() };
         Page { values, ..Page::default() }
+    }
+
+    /// Forgets the rows that are not read; how many.
+    pub(super) fn close(&mut self) -> usize {
+        std::mem::take(&mut self.rows_left) + std::mem::take(&mut self.rows_cut)
     }
 }
 
@@ -191,16 +208,41 @@ impl PageOpener {
         self
     }
 
-    /// Opens a data page into `page`, whose buffers it reuses. `rows_max` is what the row group has left.
+    /// Opens a data page into `page`, whose buffers it reuses. `rows_max` is what the row group has left; of a flat column, no
+    /// row is wanted behind the first `rows_wanted`.
     pub(super) fn open(
         &mut self,
         raw: &RawPage,
         leaf: &Leaf,
         codec: Codec,
         rows_max: usize,
+        rows_wanted: usize,
+        page: &mut Page,
+    ) -> Result<()> {
+        if rows_wanted < data_values(&raw.header).unwrap_or(0)
+            && let Some(bytes) = page_start::likely_bytes(&raw.header, leaf, codec, rows_wanted)
+            && self.open_with(raw, leaf, codec, rows_max, Some(bytes), page).is_ok()
+            && page_start::holds(page, leaf, rows_wanted)
+        {
+            page.rows_cut = page.rows_left - rows_wanted;
+            page.rows_left = rows_wanted;
+            return Ok(());
+        }
+        self.open_with(raw, leaf, codec, rows_max, None, page)
+    }
+
+    /// The same, for all rows if nothing is `enough`, else for those of so many decompressed bytes or more.
+    fn open_with(
+        &mut self,
+        raw: &RawPage,
+        leaf: &Leaf,
+        codec: Codec,
+        rows_max: usize,
+        enough: Option<usize>,
         page: &mut Page,
     ) -> Result<()> {
         page.rows_left = 0;
+        page.rows_cut = 0;
         page.ordinal = raw.ordinal;
         page.offset = raw.offset;
         self.memory.check_page(&raw.header)?;
@@ -212,7 +254,15 @@ impl PageOpener {
         let raw_body = raw.open(|bytes| self.decrypted.resize(bytes))?;
         let encoding = match (&raw.header.data_page_header, &raw.header.data_page_header_v2) {
             (Some(v1), _) if raw.header.type_ == PageType::DataPage => {
-                self.decompress(&raw.header, codec, &raw_body, 0, &mut page.values.bytes, Some(&page.values.spare))?;
+                let spare = Some(&page.values.spare);
+                self.decompress(
+                    &raw.header,
+                    codec,
+                    &raw_body,
+                    Part { before: 0, enough },
+                    &mut page.values.bytes,
+                    spare,
+                )?;
                 let encodings = (v1.repetition_level_encoding, v1.definition_level_encoding);
                 page.values.start = match leaf.is_flat() {
                     true => levels_v1(&page.values.bytes, leaf, encodings.1, values, &mut page.levels)?,
@@ -249,8 +299,8 @@ impl PageOpener {
                     _ => page.levels.set_rle(levels),
                 }
                 let codec = if v2.is_compressed == Some(false) { Codec::Uncompressed } else { codec };
-                let spare = Some(&page.values.spare);
-                self.decompress(&raw.header, codec, &raw_body, rep + def, &mut page.values.bytes, spare)?;
+                let (spare, part) = (Some(&page.values.spare), Part { before: rep + def, enough });
+                self.decompress(&raw.header, codec, &raw_body, part, &mut page.values.bytes, spare)?;
                 page.values.start = 0;
                 v2.encoding
             }
@@ -344,20 +394,21 @@ impl PageOpener {
         let is_small = usize::try_from(raw.header.uncompressed_page_size).is_ok_and(|bytes| bytes < IDLE_BYTES_MIN);
         let mut bytes = PageBytes::Own(if is_small { std::mem::take(&mut self.small) } else { Vec::new() });
         let body = raw.open(|bytes| self.decrypted.resize(bytes))?;
-        self.decompress(&raw.header, codec, &body, 0, &mut bytes, None)?;
+        self.decompress(&raw.header, codec, &body, Part { before: 0, enough: None }, &mut bytes, None)?;
         Ok((bytes, usize::try_from(header.num_values).unwrap_or(0)))
     }
 
-    /// `body` from byte `before` on, decompressed; what stands before is not compressed, and is part of the page's uncompressed size.
+    /// A part of `body`, decompressed.
     fn decompress(
         &mut self,
         header: &PageHead,
         codec: Codec,
         body: &Bytes,
-        before: usize,
+        part: Part,
         out: &mut PageBytes,
         spare: Option<&PageSpare>,
     ) -> Result<()> {
+        let Part { before, enough } = part;
         if codec == Codec::Uncompressed {
             // The size is the body's; where the header says otherwise, what is read from it tells.
             *out = PageBytes::Shared(body.slice(before.min(body.len())..));
@@ -378,7 +429,10 @@ impl PageOpener {
         let waiting = spare.map_or(0, PageSpare::bytes).saturating_add(self.plain.capacity() + self.small.capacity());
         self.memory.resize(size.max(buffer.capacity()).saturating_add(waiting))?;
         let body = body.get(before..).unwrap_or_default();
-        let result = self.codecs.with(|codecs| codecs.decompress(codec, body, &mut buffer, size));
+        let result = self.codecs.with(|codecs| match enough {
+            Some(wanted) => codecs.decompress_start(codec, body, &mut buffer, size, wanted),
+            None => codecs.decompress(codec, body, &mut buffer, size),
+        });
         *out = PageBytes::Own(buffer);
         result
     }

@@ -332,7 +332,7 @@ impl Found<'_> {
             return Some(values);
         }
         let mut open = Page::default();
-        PageOpener::new(false, self.budget).open(&page.raw, leaf, codec, usize::MAX, &mut open).ok()?;
+        PageOpener::new(false, self.budget).open(&page.raw, leaf, codec, usize::MAX, usize::MAX, &mut open).ok()?;
         let mut left = values;
         let mut rows = 0;
         let mut levels = Vec::new();

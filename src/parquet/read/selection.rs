@@ -96,6 +96,36 @@ impl Selection {
     }
 }
 
+/// Which rows of a row group are read next, of those that no window has passed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// In ascending order.
+    pub ranges: &'a [Range<usize>],
+    /// Of rows from this one on, nothing is known.
+    pub end: usize,
+}
+
+impl Wanted<'_> {
+    /// Nothing is known of any row.
+    pub(super) const UNKNOWN: Wanted<'static> = Wanted { ranges: &[], end: 0 };
+
+    /// Whether some of `rows` may be read.
+    pub(super) fn touches(&self, rows: &Range<usize>) -> bool {
+        let at = self.ranges.partition_point(|r| r.end <= rows.start);
+        rows.end > self.end || self.ranges.get(at).is_some_and(|r| r.start < rows.end)
+    }
+
+    /// How many of the first of `rows` hold all that may be read of them.
+    pub(super) fn first_of(&self, rows: &Range<usize>) -> usize {
+        if rows.end > self.end {
+            return rows.len();
+        }
+        let last = self.ranges.partition_point(|r| r.start < rows.end).checked_sub(1);
+        let last = last.and_then(|last| self.ranges.get(last));
+        last.map_or(0, |last| last.end.min(rows.end).saturating_sub(rows.start))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +141,19 @@ mod tests {
         assert_eq!(s.rows(), 7);
         assert!(s.touches(&(4..8)) && s.touches(&(9..20)) && !s.touches(&(5..8)) && !s.touches(&(10..11)));
         assert!(Selection::all(0).is_empty());
+    }
+
+    #[test]
+    fn rows_that_nobody_wants_are_known_up_to_an_end() {
+        let wanted = Wanted { ranges: &[2..5, 8..10], end: 20 };
+        assert_eq!(
+            [0..2, 0..3, 4..6, 5..8, 9..20, 10..20].map(|r| wanted.touches(&r)),
+            [false, true, true, false, true, false]
+        );
+        assert_eq!([0..20, 4..9, 0..8, 5..8, 0..2, 10..20].map(|r| wanted.first_of(&r)), [10, 5, 5, 0, 0, 0]);
+        assert!(wanted.touches(&(15..21)));
+        assert_eq!(wanted.first_of(&(0..21)), 21);
+        assert_eq!((Wanted::UNKNOWN.touches(&(0..1)), Wanted::UNKNOWN.first_of(&(0..1))), (true, 1));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::error::Result;
 use crate::null;
 use crate::parquet::encoding::{dictionary, rle};
 use crate::parquet::read::page::{Coding, PageBytes, Values};
+use crate::parquet::read::selection::Wanted;
 use crate::predicate::BoundPredicate;
 
 /// Indices that are judged at a time: they stay in the nearest cache.
@@ -144,7 +145,7 @@ impl Column {
         self.work += rows as u64 / 2;
         while left > 0 {
             if self.page.rows_left == 0 || self.skip >= self.page.rows_left {
-                self.next_page(left)?;
+                self.next_page(left, 0, Wanted::UNKNOWN)?;
             }
             let is_by_dictionary = matches!(self.page.values.coding, Coding::Dictionary(_))
                 && self.know_dictionary(judge).map_err(|e| self.at_page(e))?;

@@ -9,6 +9,7 @@ use arrow_buffer::builder::BooleanBufferBuilder;
 use super::Column;
 use crate::error::Result;
 use crate::parquet::read::page::Coding;
+use crate::parquet::read::selection::Wanted;
 
 /// Rows that are gone over at a time: what is noted of them (a bit each) is in no budget, and a page can claim to have any number.
 const SPAN_ROWS_MAX: usize = 1 << 16;
@@ -38,7 +39,7 @@ impl Column {
             self.skip += start - at;
             at = start;
             if self.page.rows_left == 0 || self.skip >= self.page.rows_left {
-                self.next_page(first.end - start)?;
+                self.next_page(first.end - start, start, Wanted { ranges, end })?;
             }
             if self.skip >= SPAN_ROWS_MAX {
                 self.skip_in_page().map_err(|e| self.at_page(e))?;

@@ -178,7 +178,12 @@ impl Window {
             }
             Some(Slot::Unread) => {
                 let runs = self.runs(decoder.gap_rows());
-                self.each_range(ColumnReader::skip, &runs, decoder, ColumnReader::read)?;
+                match decoder.as_flat().filter(|_| few) {
+                    Some(flat) => {
+                        flat.read_ranges(self.start, rows_of(&self.selection, runs.ranges()).ranges(), self.end)?;
+                    }
+                    None => self.each_range(ColumnReader::skip, &runs, decoder, ColumnReader::read)?,
+                }
                 let array = decoder.finish()?;
                 decoder.release()?;
                 (array, Arc::new(runs))
