@@ -34,14 +34,13 @@ impl Pending {
     /// Each column finds its dictionary in slow memory after the other columns have had theirs. That is paid for by the rows that
     /// it then takes at once; they may wait in twice the memory that the dictionaries have.
     pub fn is_little_for_dictionaries(&self, dictionaries: usize) -> bool {
-        dictionaries > CACHE_BYTES && self.bytes < dictionaries.saturating_mul(2).min(BYTES_MAX_OF_ONE)
+        dictionaries > CACHE_BYTES && self.bytes < dictionaries.saturating_mul(2).min(BYTES_MAX)
     }
 }
 
-/// So many values are enough for threads to begin; it takes them some ten milliseconds.
-const VALUES_MAX: usize = 1 << 20;
-const BYTES_MAX: usize = 16 << 20;
-const BYTES_MAX_OF_ONE: usize = 32 << 20;
+/// So many values are enough for threads to begin; it takes them some ten milliseconds, at whose end one waits for the other.
+const VALUES_MAX: usize = 1 << 22;
+const BYTES_MAX: usize = 32 << 20;
 /// What a processor has near by, about: dictionaries of no more stay there.
 const CACHE_BYTES: usize = 1 << 20;
 
@@ -155,6 +154,6 @@ mod tests {
         assert!(of(0).is_little_for_dictionaries(CACHE_BYTES + 1));
         assert!(!of(4 << 20).is_little_for_dictionaries(2 << 20));
         assert!(of((4 << 20) - 1).is_little_for_dictionaries(2 << 20));
-        assert!(!of(BYTES_MAX_OF_ONE).is_little_for_dictionaries(usize::MAX));
+        assert!(!of(BYTES_MAX).is_little_for_dictionaries(usize::MAX));
     }
 }
