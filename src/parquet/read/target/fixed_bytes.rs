@@ -15,12 +15,13 @@ use crate::parquet::encoding::{dictionary, plain};
 use crate::parquet::format::Type;
 use crate::parquet::read::budget::Reservation;
 use crate::parquet::read::page::{Coding, PageBytes, Values};
+use crate::parquet::read::spare::Filling;
 
 #[derive(Debug)]
 struct FixedBytes {
     width: usize,
     size: i32,
-    out: Vec<u8>,
+    out: Filling<u8>,
     /// Slots in `out`.
     len: usize,
     /// Values before they are spread.
@@ -39,7 +40,7 @@ pub(super) fn new(leaf: &Leaf, data_type: &DataType, memory: Reservation) -> Opt
         Box::new(FixedBytes {
             width,
             size,
-            out: Vec::new(),
+            out: Filling::default(),
             len: 0,
             dense: Vec::new(),
             indices: Vec::new(),
@@ -72,7 +73,7 @@ impl Target for FixedBytes {
         self.take_memory(count)?;
         self.len += count;
         let dictionary = self.dictionary.as_deref().map(|d| (d, self.dictionary_len));
-        append(values, count, self.width, dictionary, &mut self.indices, &mut self.out)
+        append(values, count, self.width, dictionary, &mut self.indices, self.out.values())
     }
 
     fn read_spaced(&mut self, values: &mut Values, present: usize, mask: &BooleanBufferBuilder) -> Result<()> {
@@ -80,17 +81,7 @@ impl Target for FixedBytes {
         self.dense.clear();
         let dictionary = self.dictionary.as_deref().map(|d| (d, self.dictionary_len));
         append(values, present, self.width, dictionary, &mut self.indices, &mut self.dense)?;
-        let mut rest = self.dense.chunks_exact(self.width);
-        for (mut word, bits) in words(mask) {
-            for _ in 0..bits {
-                let value = if word & 1 == 1 { rest.next() } else { None };
-                match value {
-                    Some(value) => self.out.extend_from_slice(value),
-                    None => self.out.resize(self.out.len() + self.width, 0),
-                }
-                word >>= 1;
-            }
-        }
+        spread(&self.dense, self.width, mask, self.out.values());
         self.len += mask.len();
         Ok(())
     }
@@ -101,17 +92,17 @@ impl Target for FixedBytes {
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         self.len = 0;
-        let array = FixedSizeBinaryArray::try_new(self.size, Buffer::from_vec(std::mem::take(&mut self.out)), nulls)?;
+        let array = FixedSizeBinaryArray::try_new(self.size, Buffer::from(self.out.take()), nulls)?;
         self.take_memory(0)?;
         Ok(Arc::new(array))
     }
 }
 
 impl FixedBytes {
-    /// Before `more` slots are added: a width of gigabytes is easily claimed.
+    /// Before `more` slots are added.
     fn take_memory(&mut self, more: usize) -> Result<()> {
         let slots = self.len.saturating_add(more).saturating_mul(self.width);
-        self.memory.resize(self.dictionary_memory.saturating_add(slots))
+        self.memory.resize(self.dictionary_memory.saturating_add(slots).saturating_add(self.out.waiting()))
     }
 }
 
@@ -134,12 +125,7 @@ fn append(
             let mut decoder = dictionary::Decoder::resume(values.bytes(), position)?;
             indices.clear();
             decoder.read(dictionary_len, count, indices)?;
-            out.reserve(count * width);
-            for &index in indices.iter() {
-                let at = index as usize * width;
-                let value = dictionary.get(at..at + width);
-                out.extend_from_slice(value.ok_or_else(|| Error::corrupt("an index beyond the dictionary"))?);
-            }
+            gather(dictionary, width, indices, out)?;
             Coding::Dictionary(decoder.position())
         }
         Coding::Rle(_) => return Err(not_boolean()),
@@ -147,4 +133,66 @@ fn append(
         Coding::Split(_) | Coding::Deltas => return Err(not_numbers()),
     };
     Ok(())
+}
+
+/// Appends the entries of these numbers.
+fn gather(dictionary: &[u8], width: usize, indices: &[u32], out: &mut Vec<u8>) -> Result<()> {
+    out.reserve(indices.len() * width);
+    // A copy of so many bytes as the compiler knows is a few instructions, one of others a call.
+    match width {
+        12 => gather_of::<12>(dictionary, indices, out),
+        16 => gather_of::<16>(dictionary, indices, out),
+        20 => gather_of::<20>(dictionary, indices, out),
+        32 => gather_of::<32>(dictionary, indices, out),
+        _ => indices.iter().try_for_each(|&index| {
+            let at = index as usize * width;
+            out.extend_from_slice(dictionary.get(at..at + width).ok_or_else(beyond)?);
+            Ok(())
+        }),
+    }
+}
+
+fn gather_of<const W: usize>(dictionary: &[u8], indices: &[u32], out: &mut Vec<u8>) -> Result<()> {
+    let (entries, _) = dictionary.as_chunks::<W>();
+    for &index in indices {
+        out.extend_from_slice(entries.get(index as usize).ok_or_else(beyond)?);
+    }
+    Ok(())
+}
+
+#[cold]
+fn beyond() -> Error {
+    Error::corrupt("an index beyond the dictionary")
+}
+
+/// Appends `dense` values where `mask` is set, zeros where it is not.
+fn spread(dense: &[u8], width: usize, mask: &BooleanBufferBuilder, out: &mut Vec<u8>) {
+    if mask.is_empty() {
+        // No memory was taken then, and a width of gigabytes is easily claimed.
+        return;
+    }
+    out.reserve(mask.len() * width);
+    match width {
+        12 => spread_of(dense.as_chunks::<12>().0.iter().map(|v| &v[..]), &[0; 12], mask, out),
+        16 => spread_of(dense.as_chunks::<16>().0.iter().map(|v| &v[..]), &[0; 16], mask, out),
+        20 => spread_of(dense.as_chunks::<20>().0.iter().map(|v| &v[..]), &[0; 20], mask, out),
+        32 => spread_of(dense.as_chunks::<32>().0.iter().map(|v| &v[..]), &[0; 32], mask, out),
+        _ => spread_of(dense.chunks_exact(width), &vec![0; width], mask, out),
+    }
+}
+
+#[inline(always)]
+fn spread_of<'a>(
+    mut dense: impl Iterator<Item = &'a [u8]>,
+    zeros: &'a [u8],
+    mask: &BooleanBufferBuilder,
+    out: &mut Vec<u8>,
+) {
+    for (mut word, bits) in words(mask) {
+        for _ in 0..bits {
+            let value = if word & 1 == 1 { dense.next() } else { None };
+            out.extend_from_slice(value.unwrap_or(zeros));
+            word >>= 1;
+        }
+    }
 }
