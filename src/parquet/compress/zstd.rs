@@ -13,6 +13,8 @@ pub(super) const LEVEL_DEFAULT: i32 = 3;
 /// bytes by their size; pages of about a quarter of a megabyte take twice the time of smaller ones for it, and tables of
 /// another size than the page before had are made anew. The same for each page is quicker and finds as much.
 const USUAL: [CParameter; 3] = [CParameter::MinMatch(5), CParameter::HashLog(16), CParameter::ChainLog(14)];
+/// The same for [`Search::Wide`]: the library's own for pages of more than a quarter of a megabyte.
+const WIDE: [CParameter; 3] = [CParameter::MinMatch(5), CParameter::HashLog(17), CParameter::ChainLog(16)];
 /// Entries of the one table of hashes, as a power of two: they stay in the second cache.
 const HASHES_LOG: u32 = 15;
 
@@ -21,6 +23,8 @@ type Context = bulk::Compressor<'static>;
 pub(super) struct Compressor {
     level: i32,
     context: Context,
+    /// The one for long pages, once that was asked for.
+    wide: Option<Context>,
     /// The context that looks by one table, once that was asked for, and its least match.
     fast: Option<(Context, u32)>,
     /// What the contexts have grown to: they keep their tables from page to page.
@@ -33,11 +37,8 @@ impl Compressor {
         let level = level.clamp(*range.start(), *range.end());
         // Level 0 would mean the default to the library.
         let level = if level == 0 { LEVEL_DEFAULT } else { level };
-        let mut context = bulk::Compressor::new(level)?;
-        if level == LEVEL_DEFAULT {
-            USUAL.into_iter().try_for_each(|parameter| context.set_parameter(parameter))?;
-        }
-        Ok(Compressor { level, context, fast: None, memory_bytes: 0 })
+        let context = if level == LEVEL_DEFAULT { with(level, USUAL)? } else { bulk::Compressor::new(level)? };
+        Ok(Compressor { level, context, wide: None, fast: None, memory_bytes: 0 })
     }
 
     /// At other levels the caller has chosen to spend less, or more.
@@ -50,15 +51,25 @@ impl Compressor {
         out.resize(start + zstd::zstd_safe::compress_bound(input.len()), 0);
         let tail = out.get_mut(start..).unwrap_or_default();
         let context = match search {
-            Search::Level => &mut self.context,
+            Search::Wide if self.can_search() => match &mut self.wide {
+                Some(context) => context,
+                empty => empty.insert(with(self.level, WIDE)?),
+            },
+            Search::Level | Search::Wide => &mut self.context,
             Search::Fast { least } => fast(self.level, &mut self.fast, least)?,
         };
         let written = context.compress_to_buffer(input, tail).map_err(|e| Error::limit(format!("zstd: {e}")))?;
         out.truncate(start + written);
-        let fast = self.fast.as_mut().map_or(0, |(context, _)| context.context_mut().sizeof());
-        self.memory_bytes = self.context.context_mut().sizeof() + fast;
+        let contexts = [Some(&mut self.context), self.wide.as_mut(), self.fast.as_mut().map(|(context, _)| context)];
+        self.memory_bytes = contexts.into_iter().flatten().map(|context| context.context_mut().sizeof()).sum();
         Ok(())
     }
+}
+
+fn with(level: i32, parameters: [CParameter; 3]) -> Result<Context> {
+    let mut context = bulk::Compressor::new(level)?;
+    parameters.into_iter().try_for_each(|parameter| context.set_parameter(parameter))?;
+    Ok(context)
 }
 
 /// The context that finds matches of `least` bytes and more by one table.

@@ -93,10 +93,18 @@ impl Trial<'_> {
 /// The searches to try, and what each byte must weigh to be worth the time.
 const SEARCHES: [(Search, f64); 3] =
     [(Search::Fast { least: 6 }, 1.0), (Search::Level, 1.008), (Search::Fast { least: 4 }, 1.03)];
-/// Bytes of a page that searches are tried on, at most.
+/// The same for long pages.
+const LONG_SEARCHES: [(Search, f64); 4] =
+    [(Search::Fast { least: 6 }, 1.0), (Search::Level, 1.008), (Search::Wide, 1.02), (Search::Fast { least: 4 }, 1.03)];
+/// Where a search makes so much less than the first one, there are texts, of which the last one does not make the least.
+const OF_TEXTS: f64 = 0.95;
+/// Bytes of a page that searches are tried on, at most; of a long page, in whose first bytes one finds about what another does.
 const SEARCHED_BYTES: usize = 64 << 10;
+const LONG_SEARCHED_BYTES: usize = 256 << 10;
 /// A chunk's pages of fewer bytes, before compression, are not worth the trial.
 const SEARCHED_BYTES_LEAST: u64 = 512 << 10;
+/// The same where the page is a long one.
+const LONG_SEARCHED_LEAST: u64 = 2 << 20;
 /// The same where values stand in PLAIN: searches differ most where they are.
 const SEARCHED_PLAIN_LEAST: u64 = 128 << 10;
 /// The same of a dictionary, which is all in one page.
@@ -105,8 +113,8 @@ const SEARCHED_DICTIONARY_LEAST: usize = 32 << 10;
 /// How the codec finds the most in the pages of a chunk: by what it found in one of them, once these are many bytes.
 #[derive(Debug, Default)]
 pub(super) struct SearchChoice {
-    /// Found with pages of this encoding.
-    found: Option<(Encoding, Search)>,
+    /// Found with pages of this encoding, that are long or not.
+    found: Option<((Encoding, Search), Search)>,
 }
 
 impl SearchChoice {
@@ -118,14 +126,19 @@ impl SearchChoice {
         compressor: &mut Compressor,
         scratch: &mut Vec<u8>,
     ) -> Result<Search> {
-        let least = if encoding == Encoding::Plain { SEARCHED_PLAIN_LEAST } else { SEARCHED_BYTES_LEAST };
+        let unsearched = Search::of_page(body.len());
+        let least = match (unsearched, encoding) {
+            (Search::Wide, _) => LONG_SEARCHED_LEAST,
+            (_, Encoding::Plain) => SEARCHED_PLAIN_LEAST,
+            _ => SEARCHED_BYTES_LEAST,
+        };
         match self.found {
-            Some((of, search)) if of == encoding => Ok(search),
+            Some((of, search)) if of == (encoding, unsearched) => Ok(search),
             // A page of hardly more than nulls tells nothing, and what another one has told stays.
-            _ if body.len() < COMPRESS_MIN || bytes_before + (body.len() as u64) < least => Ok(Search::Level),
+            _ if body.len() < COMPRESS_MIN || bytes_before + (body.len() as u64) < least => Ok(unsearched),
             _ => {
                 let search = search(body, compressor, scratch)?;
-                self.found = Some((encoding, search));
+                self.found = Some(((encoding, unsearched), search));
                 Ok(search)
             }
         }
@@ -142,12 +155,21 @@ fn search(bytes: &[u8], compressor: &mut Compressor, scratch: &mut Vec<u8>) -> R
     if !compressor.can_search() {
         return Ok(Search::Level);
     }
-    let sample = bytes.get(..SEARCHED_BYTES).unwrap_or(bytes);
+    let (searches, most): (&[_], _) = match Search::of_page(bytes.len()) {
+        Search::Wide => (&LONG_SEARCHES, LONG_SEARCHED_BYTES),
+        _ => (&SEARCHES, SEARCHED_BYTES),
+    };
+    let sample = bytes.get(..most).unwrap_or(bytes);
     let mut best = (f64::INFINITY, Search::Level);
-    for (search, weight) in SEARCHES {
+    let mut first = None;
+    for &(search, weight) in searches {
+        if search == (Search::Fast { least: 4 }) && first.is_some_and(|first| best.0 < first * OF_TEXTS) {
+            break;
+        }
         scratch.clear();
         compressor.compress_by(search, sample, scratch)?;
         let weighed = scratch.len() as f64 * weight;
+        first.get_or_insert(weighed);
         if weighed < best.0 {
             best = (weighed, search);
         }
@@ -459,6 +481,41 @@ mod tests {
         for compression in [Compression::Zstd(1), Compression::Zstd(9), Compression::Snappy, Compression::Lz4Raw] {
             assert_eq!(of(compression, &walk, SEARCHED_BYTES_LEAST), Search::Level);
         }
+    }
+
+    #[test]
+    fn more_is_looked_at_in_long_pages_where_more_is_found() {
+        let mut x = 1u64;
+        let mut random = |most: u64| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (x >> 32) % most
+        };
+        let words: Vec<Vec<u8>> =
+            (0..20_000).map(|_| (0..2 + random(10)).map(|_| b'a' + random(26) as u8).collect()).collect();
+        let mut text = |words: &[Vec<u8>], bytes: usize| {
+            let mut text = Vec::new();
+            while text.len() < bytes {
+                text.extend_from_slice(&words[random(words.len() as u64) as usize]);
+                text.push(b' ');
+            }
+            text
+        };
+        let (rich, poor) = (text(&words, 600_000), text(&words[..50], 600_000));
+        let mut compressor = Compressor::new(Compression::default()).expect("a compressor");
+        let mut of = |page: &[u8], before| {
+            let page = (Encoding::DeltaLengthByteArray, page);
+            SearchChoice::default().of_page(page, before, &mut compressor, &mut Vec::new()).expect("a search")
+        };
+        assert_eq!((of(&rich, LONG_SEARCHED_LEAST), of(&rich, 0)), (Search::Wide, Search::Wide));
+        assert_eq!(of(&rich[..SEARCHED_BYTES], SEARCHED_BYTES_LEAST), Search::Level);
+        assert_ne!(of(&poor, LONG_SEARCHED_LEAST), Search::Wide);
+        // Another one is found where a short page comes behind the long ones.
+        let mut choice = SearchChoice::default();
+        let mut of = |page: &[u8]| {
+            let page = (Encoding::DeltaLengthByteArray, page);
+            choice.of_page(page, LONG_SEARCHED_LEAST, &mut compressor, &mut Vec::new()).expect("a search")
+        };
+        assert_eq!([of(&rich), of(&poor), of(&rich[..SEARCHED_BYTES])], [Search::Wide, Search::Wide, Search::Level]);
     }
 
     #[test]
