@@ -150,7 +150,7 @@ fn same_decimal<'a, A: DecimalType>(
 /// big-endian, INTERVAL is months, days, milliseconds, INT96 nanoseconds of the day and the Julian day.
 pub(super) fn fixed_bytes(array: &dyn Array, width: usize, scratch: &mut Vec<u8>) -> Result<()> {
     scratch.clear();
-    scratch.reserve(array.len() * width);
+    scratch.reserve(array.len() * width + size_of::<i128>());
     match array.data_type() {
         DataType::Interval(IntervalUnit::YearMonth) => {
             slots::<IntervalYearMonthType>(array, scratch, |months| interval(months, 0, 0))
@@ -173,12 +173,41 @@ pub(super) fn fixed_bytes(array: &dyn Array, width: usize, scratch: &mut Vec<u8>
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
             slots::<TimestampNanosecondType>(array, scratch, |v| int96(v, 1))
         }
-        DataType::Decimal32(p, _) => fixed::<Decimal32Type>(array, *p, width, scratch, |v| i256::from_i128(v.into())),
-        DataType::Decimal64(p, _) => fixed::<Decimal64Type>(array, *p, width, scratch, |v| i256::from_i128(v.into())),
-        DataType::Decimal128(p, _) => fixed::<Decimal128Type>(array, *p, width, scratch, i256::from_i128),
+        DataType::Decimal32(p, _) => narrow::<Decimal32Type>(array, *p, width, scratch, i128::from),
+        DataType::Decimal64(p, _) => narrow::<Decimal64Type>(array, *p, width, scratch, i128::from),
+        DataType::Decimal128(p, _) => narrow::<Decimal128Type>(array, *p, width, scratch, |v| v),
         DataType::Decimal256(p, _) => fixed::<Decimal256Type>(array, *p, width, scratch, |v| v),
         other => Err(unexpected(other)),
     }
+}
+
+/// The same for those of 16 bytes at most: as many are written for each, a copy of so many as `width` would be a call.
+fn narrow<A: DecimalType>(
+    array: &dyn Array,
+    precision: u8,
+    width: usize,
+    out: &mut Vec<u8>,
+    to: impl Fn(A::Native) -> i128,
+) -> Result<()> {
+    const BYTES: usize = size_of::<i128>();
+    let Some(spare) = BYTES.checked_sub(width).filter(|&spare| spare < BYTES) else {
+        return fixed::<A>(array, precision, width, out, |v| i256::from_i128(to(v)));
+    };
+    let array: &PrimitiveArray<A> = array.as_primitive();
+    // The last ones reach behind the end.
+    out.resize(array.len() * width + BYTES, 0);
+    for (at, value) in array.iter().enumerate() {
+        let value = match value {
+            Some(v) if !fits::<A>(v, precision) => return Err(digits::<A>(v, precision)),
+            Some(v) => to(v),
+            None => 0,
+        };
+        if let Some(slot) = out.get_mut(at * width..).and_then(<[u8]>::first_chunk_mut) {
+            *slot = (value << (8 * spare)).to_be_bytes();
+        }
+    }
+    out.truncate(array.len() * width);
+    Ok(())
 }
 
 fn fixed<A: DecimalType>(

@@ -108,11 +108,75 @@ impl Source for FixedBytes<'_> {
     fn get(&self, row: usize) -> &[u8] {
         self.0.value(row)
     }
+
+    fn fit(&self, rows: Range<usize>, room: usize, more: usize) -> (usize, usize) {
+        fit_of_width(self.0.value_length() as usize, rows, room, more)
+    }
+
+    fn append(&self, rows: Range<usize>, lengths: &mut Vec<i32>, bytes: &mut Vec<u8>) {
+        append_of_width(self.0.value_data(), self.0.value_length() as usize, rows, lengths, bytes);
+    }
 }
 
 impl Source for Slots<'_> {
     #[inline]
     fn get(&self, row: usize) -> &[u8] {
         self.bytes.get(row * self.width..(row + 1) * self.width).unwrap_or_default()
+    }
+
+    fn fit(&self, rows: Range<usize>, room: usize, more: usize) -> (usize, usize) {
+        fit_of_width(self.width, rows, room, more)
+    }
+
+    fn append(&self, rows: Range<usize>, lengths: &mut Vec<i32>, bytes: &mut Vec<u8>) {
+        append_of_width(self.bytes, self.width, rows, lengths, bytes);
+    }
+}
+
+fn fit_of_width(width: usize, rows: Range<usize>, room: usize, more: usize) -> (usize, usize) {
+    let count = rows.len().min(room.checked_div(width + more).unwrap_or(usize::MAX));
+    (count, count * width)
+}
+
+fn append_of_width(values: &[u8], width: usize, rows: Range<usize>, lengths: &mut Vec<i32>, bytes: &mut Vec<u8>) {
+    lengths.extend(std::iter::repeat_n(width as i32, rows.len()));
+    bytes.extend_from_slice(values.get(rows.start * width..rows.end * width).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source with nothing but its values.
+    #[derive(Clone, Copy)]
+    struct Each<S: Source>(S);
+
+    impl<S: Source> Source for Each<S> {
+        fn get(&self, row: usize) -> &[u8] {
+            self.0.get(row)
+        }
+    }
+
+    #[test]
+    fn values_of_one_width_are_taken_at_once_as_one_by_one() {
+        fn check(source: impl Source) {
+            let each = Each(source);
+            for (room, more) in [(0, 0), (2, 0), (3, 0), (20, 4), (21, 4), (1000, 0), (1000, 4)] {
+                assert_eq!(source.fit(2..9, room, more), each.fit(2..9, room, more), "{room}, {more}");
+            }
+            let of = |append: &dyn Fn(&mut Vec<i32>, &mut Vec<u8>)| {
+                let (mut lengths, mut bytes) = (vec![7], vec![42]);
+                append(&mut lengths, &mut bytes);
+                (lengths, bytes)
+            };
+            let got = of(&|lengths, bytes| source.append(2..9, lengths, bytes));
+            assert_eq!(got, of(&|lengths, bytes| each.append(2..9, lengths, bytes)));
+            assert_eq!((got.0.len(), got.1.len()), (8, 22));
+        }
+        let bytes: Vec<u8> = (0..90).collect();
+        check(Slots { bytes: &bytes, width: 3 });
+        let array = FixedSizeBinaryArray::try_from_iter(bytes.chunks(3)).expect("of one width");
+        check(FixedBytes(&array));
+        check(FixedBytes(&array.slice(5, 12)));
     }
 }
