@@ -233,6 +233,8 @@ impl fmt::Debug for Compressor {
 pub struct Decompressor {
     zstd: Option<zstd::Decompressor>,
     gzip: Option<gzip::Decompressor>,
+    /// What the start of a page is made of.
+    start: Vec<u8>,
 }
 
 impl Decompressor {
@@ -254,8 +256,7 @@ impl Decompressor {
     ) -> Result<()> {
         let codec = codec.into();
         promise::check(codec, input, exact_bytes)?;
-        // What is in the buffer is overwritten, so only its growth is zeroed.
-        out.resize(exact_bytes, 0);
+        resize_exact(out, exact_bytes);
         let written = match codec {
             UNCOMPRESSED if input.len() == exact_bytes => {
                 out.copy_from_slice(input);
@@ -300,12 +301,11 @@ impl Decompressor {
         exact_bytes: usize,
         wanted: usize,
     ) -> Result<()> {
-        /// What is asked for beyond: as long a piece as Snappy's encoders make does not fit at the end.
-        const SLACK: usize = 64;
         let codec = codec.into();
         if decompresses_start(codec, exact_bytes, wanted) {
             promise::check(codec, input, exact_bytes)?;
-            if snappy::decompress_start(input, out, exact_bytes, wanted + SLACK) && out.len() >= wanted {
+            let asked = wanted + START_MORE;
+            if snappy::decompress_start(input, out, exact_bytes, asked, &mut self.start) && out.len() >= wanted {
                 return Ok(());
             }
         }
@@ -317,6 +317,15 @@ impl fmt::Debug for Decompressor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Decompressor")
     }
+}
+
+/// What is asked for beyond the start that is wanted: as long a piece as Snappy's encoders copy does not fit at the end.
+pub(crate) const START_MORE: usize = 64;
+
+/// Makes the buffer so long, in so much memory where it has less. What is in it is overwritten, so only its growth is zeroed.
+fn resize_exact(out: &mut Vec<u8>, bytes: usize) {
+    out.reserve_exact(bytes.saturating_sub(out.len()));
+    out.resize(bytes, 0);
 }
 
 /// Whether the first `wanted` of `exact_bytes` bytes are had for less than all of them.
@@ -430,6 +439,18 @@ mod tests {
                 }
             }
         }
+        // What begins with noise is compressed less there than all of it, and decompressed whole, in no more memory than that.
+        let mut x = 1u64;
+        let mut noise = || {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (x >> 56) as u8
+        };
+        let input: Vec<u8> = (0..100_000).map(|at| if at < 61_000 { noise() } else { 0 }).collect();
+        let compressed = compress(Compression::Snappy, &input);
+        let mut fresh = Vec::new();
+        decompressor.decompress_start(SNAPPY, &compressed, &mut fresh, input.len(), 60_000).expect("decompresses");
+        assert_eq!((fresh.len(), fresh.capacity()), (100_000, 100_000));
+        assert_eq!(fresh, input);
         // What is broken behind it is not seen, as is a page that nobody reads.
         let input = page(70_000);
         let mut compressed = compress(Compression::Snappy, &input);

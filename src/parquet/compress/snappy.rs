@@ -1,6 +1,6 @@
 //! SNAPPY: the raw format, without a frame. Spec: Compression.md, "SNAPPY".
 
-use super::broken;
+use super::{broken, resize_exact};
 use crate::cursor::put_varint;
 use crate::error::{Error, Result};
 
@@ -28,38 +28,46 @@ pub(super) fn decompress(input: &[u8], out: &mut [u8]) -> Result<usize> {
     snap::raw::Decoder::new().decompress(input, out).map_err(|e| broken("snappy", e))
 }
 
+/// Of more compressed bytes, no start is decompressed: so many are copied.
+const START_BODY_MAX: usize = 1 << 20;
+
 /// The first bytes of what `input` was before compression, `wanted` of them or somewhat less; false where they are not had for
-/// less than all of them, `exact_bytes`.
+/// less than all of them, `exact_bytes`. `scratch` is for a copy of what they are made of.
 ///
 /// The library decodes whole blocks alone, but tells how much room was left where something does not fit. So it is given a
-/// block that promises `wanted` bytes. That block stands in `out`, behind the room that they take.
-pub(super) fn decompress_start(input: &[u8], out: &mut Vec<u8>, exact_bytes: usize, wanted: usize) -> bool {
-    let written = start_of(input, out, exact_bytes, wanted);
+/// block that promises `wanted` bytes.
+pub(super) fn decompress_start(
+    input: &[u8],
+    out: &mut Vec<u8>,
+    exact_bytes: usize,
+    wanted: usize,
+    scratch: &mut Vec<u8>,
+) -> bool {
+    let written = start_of(input, out, exact_bytes, wanted, scratch);
     out.truncate(written.unwrap_or(out.len()));
     written.is_some()
 }
 
 /// How many bytes of the start are in `out`.
-fn start_of(input: &[u8], out: &mut Vec<u8>, exact_bytes: usize, wanted: usize) -> Option<usize> {
-    if snap::raw::decompress_len(input).ok()? != exact_bytes {
+fn start_of(
+    input: &[u8],
+    out: &mut Vec<u8>,
+    exact_bytes: usize,
+    wanted: usize,
+    scratch: &mut Vec<u8>,
+) -> Option<usize> {
+    if wanted >= exact_bytes || snap::raw::decompress_len(input).ok()? != exact_bytes {
         return None;
     }
     let body = input.get(input.iter().position(|byte| byte & 0x80 == 0)? + 1..)?;
     // Where it is compressed less than behind, what is had of it may not do, so it is decoded whole.
     let likely = (body.len() as u128 * wanted as u128 / exact_bytes as u128) as usize;
-    let body = body.get(..body.len().min(likely + likely / 8 + 256))?;
-    let mut head = Vec::with_capacity(5);
-    put_varint(&mut head, wanted as u64);
-    let bytes = wanted.checked_add(head.len() + body.len()).filter(|&bytes| bytes <= exact_bytes)?;
-    if out.len() < bytes {
-        out.resize(bytes, 0);
-    }
-    let (start, block) = out.split_at_mut_checked(wanted)?;
-    let block = block.get_mut(..head.len() + body.len())?;
-    let (block_head, block_body) = block.split_at_mut_checked(head.len())?;
-    block_head.copy_from_slice(&head);
-    block_body.copy_from_slice(body);
-    let room_left = match snap::raw::Decoder::new().decompress(block, start) {
+    let body = body.get(..body.len().min(likely + likely / 8 + 256)).filter(|body| body.len() <= START_BODY_MAX)?;
+    scratch.clear();
+    put_varint(scratch, wanted as u64);
+    scratch.extend_from_slice(body);
+    resize_exact(out, wanted);
+    let room_left = match snap::raw::Decoder::new().decompress(scratch, out) {
         Ok(_) => 0,
         Err(snap::Error::Literal { dst_len, .. } | snap::Error::CopyWrite { dst_len, .. }) => dst_len,
         Err(_) => return None,

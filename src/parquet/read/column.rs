@@ -317,7 +317,8 @@ impl Column {
             _ => self.page.values.bytes.len() as u64,
         };
         self.pages_read += 1;
-        self.work += bytes;
+        // Of a part of it, too: the work of other windows is to be told from it.
+        self.work += page_bytes(&raw.header);
         self.decompressed += bytes;
         Ok(())
     }

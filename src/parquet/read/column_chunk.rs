@@ -198,7 +198,7 @@ impl ChunkPages {
 
     /// The next data page that is not covered by `skip` rows; `skip` becomes what is to be skipped inside it.
     /// None at the chunk's end. Of a nested column without an index, nothing tells the rows of a page: `skip` must be 0.
-    /// Pages that were planned to be fetched are not, where `wanted` says that no row of them is.
+    /// Pages behind the last one that is `wanted` are not fetched with it, though they were planned to be.
     pub(super) fn next_data_page(&mut self, skip: &mut usize, wanted: Wanted<'_>) -> Result<Option<RawPage>> {
         match self.way {
             Way::Whole { .. } => self.next_of_whole(skip),

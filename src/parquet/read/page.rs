@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::parquet::arrow::Leaf;
+use crate::parquet::compress::START_MORE;
 use crate::parquet::encoding::{delta_binary_packed, delta_byte_array, delta_length_byte_array, rle};
 use crate::parquet::format::{Codec, Encoding, PageHead, PageType, Type};
 
@@ -422,8 +423,10 @@ impl PageOpener {
         if buffer.capacity() == 0 {
             buffer = spare.map(PageSpare::take).unwrap_or_default();
         }
-        if buffer.capacity() == 0 && size >= IDLE_BYTES_MIN {
-            buffer = self.idle.take(size);
+        // An array that shares a start shall not keep a whole page's buffer.
+        let wanted = enough.map_or(size, |bytes| bytes.saturating_add(START_MORE).min(size));
+        if buffer.capacity() == 0 && wanted >= IDLE_BYTES_MIN {
+            buffer = self.idle.take(wanted);
         }
         // The buffer keeps the largest page's size.
         let waiting = spare.map_or(0, PageSpare::bytes).saturating_add(self.plain.capacity() + self.small.capacity());

@@ -177,6 +177,11 @@ impl<T: ArrowNativeType> Filling<T> {
         self.spare.lend(std::mem::take(&mut self.values))
     }
 
+    /// Lets the next array take memory as it grows.
+    pub(super) fn foresee_nothing(&mut self) {
+        self.len_before = 0;
+    }
+
     /// What was lent and waits, in bytes.
     pub(super) fn waiting(&self) -> usize {
         self.spare.bytes()

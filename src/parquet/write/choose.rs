@@ -105,7 +105,7 @@ const LONG_SEARCHED_BYTES: usize = 256 << 10;
 const SEARCHED_BYTES_LEAST: u64 = 512 << 10;
 /// The same where the page is a long one.
 const LONG_SEARCHED_LEAST: u64 = 2 << 20;
-/// The same where values stand in PLAIN: searches differ most where they are.
+/// The same of other pages where values stand in PLAIN: searches differ most where they are.
 const SEARCHED_PLAIN_LEAST: u64 = 128 << 10;
 /// The same of a dictionary, which is all in one page.
 const SEARCHED_DICTIONARY_LEAST: usize = 32 << 10;
@@ -113,8 +113,8 @@ const SEARCHED_DICTIONARY_LEAST: usize = 32 << 10;
 /// How the codec finds the most in the pages of a chunk: by what it found in one of them, once these are many bytes.
 #[derive(Debug, Default)]
 pub(super) struct SearchChoice {
-    /// Found with pages of this encoding, that are long or not.
-    found: Option<((Encoding, Search), Search)>,
+    /// Found with pages of this encoding; and with long ones.
+    found: [Option<(Encoding, Search)>; 2],
 }
 
 impl SearchChoice {
@@ -132,13 +132,15 @@ impl SearchChoice {
             (_, Encoding::Plain) => SEARCHED_PLAIN_LEAST,
             _ => SEARCHED_BYTES_LEAST,
         };
-        match self.found {
-            Some((of, search)) if of == (encoding, unsearched) => Ok(search),
+        let [of_short, of_long] = &mut self.found;
+        let found = if unsearched == Search::Wide { of_long } else { of_short };
+        match *found {
+            Some((of, search)) if of == encoding => Ok(search),
             // A page of hardly more than nulls tells nothing, and what another one has told stays.
             _ if body.len() < COMPRESS_MIN || bytes_before + (body.len() as u64) < least => Ok(unsearched),
             _ => {
                 let search = search(body, compressor, scratch)?;
-                self.found = Some(((encoding, unsearched), search));
+                *found = Some((encoding, search));
                 Ok(search)
             }
         }
@@ -509,13 +511,14 @@ mod tests {
         assert_eq!((of(&rich, LONG_SEARCHED_LEAST), of(&rich, 0)), (Search::Wide, Search::Wide));
         assert_eq!(of(&rich[..SEARCHED_BYTES], SEARCHED_BYTES_LEAST), Search::Level);
         assert_ne!(of(&poor, LONG_SEARCHED_LEAST), Search::Wide);
-        // Another one is found where a short page comes behind the long ones.
+        // Long and short pages have a search each.
         let mut choice = SearchChoice::default();
-        let mut of = |page: &[u8]| {
+        let of = |page: &[u8]| {
             let page = (Encoding::DeltaLengthByteArray, page);
             choice.of_page(page, LONG_SEARCHED_LEAST, &mut compressor, &mut Vec::new()).expect("a search")
         };
-        assert_eq!([of(&rich), of(&poor), of(&rich[..SEARCHED_BYTES])], [Search::Wide, Search::Wide, Search::Level]);
+        let pages = [&rich, &rich[..SEARCHED_BYTES], &poor].map(of);
+        assert_eq!(pages, [Search::Wide, Search::Level, Search::Wide]);
     }
 
     #[test]

@@ -93,6 +93,9 @@ impl Target for FixedBytes {
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         self.len = 0;
         let array = FixedSizeBinaryArray::try_new(self.size, Buffer::from(self.out.take()), nulls)?;
+        if self.width > FORESEEN_WIDTH_MAX {
+            self.out.foresee_nothing();
+        }
         self.take_memory(0)?;
         Ok(Arc::new(array))
     }
@@ -135,6 +138,9 @@ fn append(
     Ok(())
 }
 
+/// Of wider values, an array's room is not made as large as that of the one before: rows that do not come might take gigabytes.
+const FORESEEN_WIDTH_MAX: usize = 64;
+
 /// Appends the entries of these numbers.
 fn gather(dictionary: &[u8], width: usize, indices: &[u32], out: &mut Vec<u8>) -> Result<()> {
     out.reserve(indices.len() * width);
@@ -167,17 +173,25 @@ fn beyond() -> Error {
 
 /// Appends `dense` values where `mask` is set, zeros where it is not.
 fn spread(dense: &[u8], width: usize, mask: &BooleanBufferBuilder, out: &mut Vec<u8>) {
-    if mask.is_empty() {
-        // No memory was taken then, and a width of gigabytes is easily claimed.
-        return;
-    }
     out.reserve(mask.len() * width);
     match width {
         12 => spread_of(dense.as_chunks::<12>().0.iter().map(|v| &v[..]), &[0; 12], mask, out),
         16 => spread_of(dense.as_chunks::<16>().0.iter().map(|v| &v[..]), &[0; 16], mask, out),
         20 => spread_of(dense.as_chunks::<20>().0.iter().map(|v| &v[..]), &[0; 20], mask, out),
         32 => spread_of(dense.as_chunks::<32>().0.iter().map(|v| &v[..]), &[0; 32], mask, out),
-        _ => spread_of(dense.chunks_exact(width), &vec![0; width], mask, out),
+        _ => {
+            let mut dense = dense.chunks_exact(width);
+            for (mut word, bits) in words(mask) {
+                for _ in 0..bits {
+                    let value = if word & 1 == 1 { dense.next() } else { None };
+                    match value {
+                        Some(value) => out.extend_from_slice(value),
+                        None => out.resize(out.len() + width, 0),
+                    }
+                    word >>= 1;
+                }
+            }
+        }
     }
 }
 
