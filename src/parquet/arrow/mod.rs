@@ -163,6 +163,26 @@ pub enum Scaling {
 pub const DAY_MS: i64 = 86_400_000;
 
 impl Leaf {
+    /// A flat column's, which is required.
+    #[cfg(test)]
+    pub(crate) fn required(physical: Type, type_length: usize) -> Leaf {
+        Leaf {
+            path: vec!["x".into()],
+            element: 1,
+            physical,
+            type_length,
+            logical: None,
+            def_max: 0,
+            rep_max: 0,
+            slot: 0,
+            field: 0,
+            data_type: DataType::Binary,
+            order: ValueOrder::Undefined,
+            runs_over: false,
+            refusal: None,
+        }
+    }
+
     /// The names of the path with dots between, as errors and people call it.
     pub fn name(&self) -> String {
         self.path.join(".")

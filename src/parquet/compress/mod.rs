@@ -305,7 +305,9 @@ impl Decompressor {
         if decompresses_start(codec, exact_bytes, wanted) {
             promise::check(codec, input, exact_bytes)?;
             let asked = wanted + START_MORE;
-            if snappy::decompress_start(input, out, exact_bytes, asked, &mut self.start) && out.len() >= wanted {
+            let written = snappy::decompress_start(input, out, exact_bytes, asked, &mut self.start);
+            if let Some(written) = written.filter(|&written| written >= wanted) {
+                out.truncate(written);
                 return Ok(());
             }
         }

@@ -31,25 +31,12 @@ pub(super) fn decompress(input: &[u8], out: &mut [u8]) -> Result<usize> {
 /// Of more compressed bytes, no start is decompressed: so many are copied.
 const START_BODY_MAX: usize = 1 << 20;
 
-/// The first bytes of what `input` was before compression, `wanted` of them or somewhat less; false where they are not had for
-/// less than all of them, `exact_bytes`. `scratch` is for a copy of what they are made of.
+/// Puts the first bytes of what `input` was before compression into `out`, `wanted` of them or somewhat less: how many. None
+/// where they are not had for less than all of them, `exact_bytes`. `scratch` is for a copy of what they are made of.
 ///
 /// The library decodes whole blocks alone, but tells how much room was left where something does not fit. So it is given a
 /// block that promises `wanted` bytes.
 pub(super) fn decompress_start(
-    input: &[u8],
-    out: &mut Vec<u8>,
-    exact_bytes: usize,
-    wanted: usize,
-    scratch: &mut Vec<u8>,
-) -> bool {
-    let written = start_of(input, out, exact_bytes, wanted, scratch);
-    out.truncate(written.unwrap_or(out.len()));
-    written.is_some()
-}
-
-/// How many bytes of the start are in `out`.
-fn start_of(
     input: &[u8],
     out: &mut Vec<u8>,
     exact_bytes: usize,

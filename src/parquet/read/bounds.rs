@@ -200,21 +200,7 @@ mod tests {
     use arrow_array::types::*;
 
     fn leaf(physical: Type, type_length: usize, data_type: DataType, order: ValueOrder) -> Leaf {
-        Leaf {
-            path: vec!["x".into()],
-            element: 1,
-            physical,
-            type_length,
-            logical: None,
-            def_max: 1,
-            rep_max: 0,
-            slot: 0,
-            field: 0,
-            data_type,
-            order,
-            runs_over: false,
-            refusal: None,
-        }
+        Leaf { def_max: 1, data_type, order, ..Leaf::required(physical, type_length) }
     }
 
     fn statistics() -> Statistics {

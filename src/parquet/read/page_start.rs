@@ -55,27 +55,11 @@ pub(super) fn holds(page: &Page, leaf: &Leaf, rows: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parquet::arrow::ValueOrder;
     use crate::parquet::format::{DataPageHead, DataPageHeadV2};
-    use arrow_schema::DataType;
 
     #[test]
     fn a_page_is_of_its_kind_whatever_else_its_header_has() {
-        let leaf = |physical, def_max| Leaf {
-            path: vec!["x".into()],
-            element: 1,
-            physical,
-            type_length: 0,
-            logical: None,
-            def_max,
-            rep_max: 0,
-            slot: 0,
-            field: 0,
-            data_type: DataType::Binary,
-            order: ValueOrder::Undefined,
-            runs_over: false,
-            refusal: None,
-        };
+        let leaf = |physical, def_max| Leaf { def_max, ..Leaf::required(physical, 0) };
         let head = |type_, v1, v2| PageHead {
             type_,
             uncompressed_page_size: 8000,

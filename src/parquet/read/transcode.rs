@@ -133,26 +133,6 @@ fn decimals<T: alp::Float>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parquet::arrow::ValueOrder;
-    use arrow_schema::DataType;
-
-    fn leaf(physical: Type, type_length: usize) -> Leaf {
-        Leaf {
-            path: vec!["x".into()],
-            element: 1,
-            physical,
-            type_length,
-            logical: None,
-            def_max: 0,
-            rep_max: 0,
-            slot: 0,
-            field: 0,
-            data_type: DataType::Binary,
-            order: ValueOrder::Undefined,
-            runs_over: false,
-            refusal: None,
-        }
-    }
 
     #[test]
     fn each_encoding_becomes_plain() {
@@ -160,7 +140,7 @@ mod tests {
         let (mut encoded, mut want, mut got) = (Vec::new(), Vec::new(), vec![1, 2, 3]);
         delta_binary_packed::encode(&numbers, &mut encoded);
         i64::encode(&numbers, &mut want);
-        let page = leaf(Type::Int64, 0);
+        let page = Leaf::required(Type::Int64, 0);
         to_plain(Encoding::DeltaBinaryPacked, &page, &encoded, 500, |_| Ok(()), &mut got).expect("integers");
         assert_eq!(got, want);
         assert!(to_plain(Encoding::DeltaBinaryPacked, &page, &encoded, 499, |_| Ok(()), &mut got).is_err());
@@ -174,16 +154,16 @@ mod tests {
         let (mut encoded, mut want) = (Vec::new(), Vec::new());
         alp::encode(&prices, &mut encoded).expect("few");
         f64::encode(&prices, &mut want);
-        let page = leaf(Type::Double, 0);
+        let page = Leaf::required(Type::Double, 0);
         to_plain(Encoding::Alp, &page, &encoded, 500, |_| Ok(()), &mut got).expect("decimals");
         assert_eq!(got, want);
         assert!(to_plain(Encoding::Alp, &page, &encoded, 499, |_| Ok(()), &mut got).is_err());
-        assert!(to_plain(Encoding::Alp, &leaf(Type::Int64, 0), &encoded, 500, |_| Ok(()), &mut got).is_err());
+        assert!(to_plain(Encoding::Alp, &Leaf::required(Type::Int64, 0), &encoded, 500, |_| Ok(()), &mut got).is_err());
 
         let strings: [&[u8]; 3] = [b"axis", b"axle", b""];
         let mut want = Vec::new();
         strings.iter().for_each(|s| plain::encode_byte_array(s, &mut want));
-        let page = leaf(Type::ByteArray, 0);
+        let page = Leaf::required(Type::ByteArray, 0);
         for encoding in [Encoding::DeltaLengthByteArray, Encoding::DeltaByteArray] {
             let mut encoded = Vec::new();
             match encoding {
@@ -203,14 +183,15 @@ mod tests {
         assert!(encoded.len() < 30_000);
         let mut out = Vec::new();
         let take = |bytes| if bytes > 50_000_000 { Err(Error::limit("budget")) } else { Ok(()) };
-        let e = to_plain(Encoding::DeltaByteArray, &leaf(Type::ByteArray, 0), &encoded, 50_000, take, &mut out);
+        let e =
+            to_plain(Encoding::DeltaByteArray, &Leaf::required(Type::ByteArray, 0), &encoded, 50_000, take, &mut out);
         assert!(matches!(e, Err(Error::Limit(_))));
         assert!(out.len() < 50_000_000);
     }
 
     #[test]
     fn what_is_not_known_is_named() {
-        let page = leaf(Type::ByteArray, 0);
+        let page = Leaf::required(Type::ByteArray, 0);
         let e = to_plain(Encoding::Unknown(42), &page, &[1], 1, |_| Ok(()), &mut Vec::new()).expect_err("unknown");
         assert!(matches!(e, Error::Unsupported(_)) && e.to_string().contains("42"), "{e}");
         assert!(to_plain(Encoding::DeltaBinaryPacked, &page, &[1], 1, |_| Ok(()), &mut Vec::new()).is_err());

@@ -146,66 +146,46 @@ fn gather(dictionary: &[u8], width: usize, indices: &[u32], out: &mut Vec<u8>) -
     out.reserve(indices.len() * width);
     // A copy of so many bytes as the compiler knows is a few instructions, one of others a call.
     match width {
-        12 => gather_of::<12>(dictionary, indices, out),
-        16 => gather_of::<16>(dictionary, indices, out),
-        20 => gather_of::<20>(dictionary, indices, out),
-        32 => gather_of::<32>(dictionary, indices, out),
-        _ => indices.iter().try_for_each(|&index| {
-            let at = index as usize * width;
-            out.extend_from_slice(dictionary.get(at..at + width).ok_or_else(beyond)?);
-            Ok(())
-        }),
+        12 => gather_of(dictionary, 12, indices, out),
+        16 => gather_of(dictionary, 16, indices, out),
+        20 => gather_of(dictionary, 20, indices, out),
+        32 => gather_of(dictionary, 32, indices, out),
+        _ => gather_of(dictionary, width, indices, out),
     }
 }
 
-fn gather_of<const W: usize>(dictionary: &[u8], indices: &[u32], out: &mut Vec<u8>) -> Result<()> {
-    let (entries, _) = dictionary.as_chunks::<W>();
+#[inline(always)]
+fn gather_of(dictionary: &[u8], width: usize, indices: &[u32], out: &mut Vec<u8>) -> Result<()> {
     for &index in indices {
-        out.extend_from_slice(entries.get(index as usize).ok_or_else(beyond)?);
+        let at = index as usize * width;
+        let value = dictionary.get(at..at + width);
+        out.extend_from_slice(value.ok_or_else(|| Error::corrupt("an index beyond the dictionary"))?);
     }
     Ok(())
-}
-
-#[cold]
-fn beyond() -> Error {
-    Error::corrupt("an index beyond the dictionary")
 }
 
 /// Appends `dense` values where `mask` is set, zeros where it is not.
 fn spread(dense: &[u8], width: usize, mask: &BooleanBufferBuilder, out: &mut Vec<u8>) {
     out.reserve(mask.len() * width);
     match width {
-        12 => spread_of(dense.as_chunks::<12>().0.iter().map(|v| &v[..]), &[0; 12], mask, out),
-        16 => spread_of(dense.as_chunks::<16>().0.iter().map(|v| &v[..]), &[0; 16], mask, out),
-        20 => spread_of(dense.as_chunks::<20>().0.iter().map(|v| &v[..]), &[0; 20], mask, out),
-        32 => spread_of(dense.as_chunks::<32>().0.iter().map(|v| &v[..]), &[0; 32], mask, out),
-        _ => {
-            let mut dense = dense.chunks_exact(width);
-            for (mut word, bits) in words(mask) {
-                for _ in 0..bits {
-                    let value = if word & 1 == 1 { dense.next() } else { None };
-                    match value {
-                        Some(value) => out.extend_from_slice(value),
-                        None => out.resize(out.len() + width, 0),
-                    }
-                    word >>= 1;
-                }
-            }
-        }
+        12 => spread_of(dense, 12, mask, out),
+        16 => spread_of(dense, 16, mask, out),
+        20 => spread_of(dense, 20, mask, out),
+        32 => spread_of(dense, 32, mask, out),
+        _ => spread_of(dense, width, mask, out),
     }
 }
 
 #[inline(always)]
-fn spread_of<'a>(
-    mut dense: impl Iterator<Item = &'a [u8]>,
-    zeros: &'a [u8],
-    mask: &BooleanBufferBuilder,
-    out: &mut Vec<u8>,
-) {
+fn spread_of(dense: &[u8], width: usize, mask: &BooleanBufferBuilder, out: &mut Vec<u8>) {
+    let mut dense = dense.chunks_exact(width);
     for (mut word, bits) in words(mask) {
         for _ in 0..bits {
             let value = if word & 1 == 1 { dense.next() } else { None };
-            out.extend_from_slice(value.unwrap_or(zeros));
+            match value {
+                Some(value) => out.extend_from_slice(value),
+                None => out.resize(out.len() + width, 0),
+            }
             word >>= 1;
         }
     }
